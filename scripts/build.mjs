@@ -1,0 +1,30 @@
+// Builds everything that is not kept in git: wire stubs (src/gen), JavaScript (dist), the guest agent's bundle.
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const run = (command, ...args) =>
+  execFileSync(process.execPath, [command, ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+
+const only = process.argv[2];
+run('node_modules/@bufbuild/buf/bin/buf', 'generate');
+if (only !== 'stubs') {
+  run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
+  cpSync(`${root}/src/store/sql`, `${root}/dist/store/sql`, { recursive: true });
+  cpSync(`${root}/src/store/migrations`, `${root}/dist/store/migrations`, { recursive: true });
+  if (existsSync(`${root}/src/agent/main.ts`)) {
+    const { build } = await import('esbuild');
+    await build({
+      absWorkingDir: root,
+      entryPoints: ['src/agent/main.ts'],
+      outfile: 'dist/agent/agent.cjs',
+      bundle: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'cjs',
+      minify: true,
+      legalComments: 'none',
+    });
+  }
+}

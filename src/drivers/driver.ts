@@ -1,0 +1,96 @@
+import type { BoxOptions } from '../events/box-options.ts';
+import type { Exit, ProcessIdentity } from '../events/process.ts';
+import type { BoxId } from '../kernel/ids.ts';
+
+/** What a driver needs to bring a box up. */
+export interface BootSpec {
+  readonly boxId: BoxId;
+  readonly name: string;
+  /** Number of the start; a box that is up with this generation already is taken over. */
+  readonly generation: number;
+  readonly options: BoxOptions;
+}
+
+export interface Booted {
+  readonly process: ProcessIdentity;
+  /** The box was up already, from an attempt that died. */
+  readonly tookOver: boolean;
+  /** Durations in milliseconds by stage: `disk`, `spawn`. */
+  readonly stagesMs: Readonly<Record<string, number>>;
+}
+
+/** What a driver finds of a box on its host. */
+export type Observation =
+  | {
+      readonly kind: 'running';
+      readonly generation: number;
+      readonly process: ProcessIdentity;
+      readonly frozen: boolean;
+    }
+  | { readonly kind: 'ended'; readonly generation: number; readonly exit: Exit }
+  /** Never booted here, or cleared away since. */
+  | { readonly kind: 'absent' };
+
+/** How well a box is kept apart, for `doctor` and for `inspect`. Each entry is one sentence. */
+export interface Isolation {
+  /** False: the box runs as a plain process with all that its user may do. */
+  readonly isolates: boolean;
+  /** What is in force: `own mount namespace (bwrap)`, `memory limit (cgroup v1)`, … */
+  readonly measures: readonly string[];
+  /** What this machine lacks, and what to install or allow to have it. */
+  readonly missing: readonly string[];
+}
+
+export interface ResourceUsage {
+  /** Processor time used since the boot, in milliseconds. */
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly processes: number;
+}
+
+/**
+ * Brings boxes up and down on one host. It remembers nothing in memory that it cannot find again: after a kill -9 of its
+ * process a new instance on the same directory knows all boxes. Every method is idempotent, and a signal goes only to a
+ * process whose whole identity still fits. Throws `BoxledgerError`.
+ */
+export interface Driver {
+  readonly kind: 'process' | 'qemu' | 'sim';
+  /** Looks at the machine; cheap enough to call at each start of the service. */
+  isolation(): Promise<Isolation>;
+
+  /**
+   * Makes the disk if there is none, and starts the box's process. Resolves once the process exists; whether its guest
+   * answers is for the caller to find out. On failure or abort everything begun is undone but the disk. A box that is up
+   * with an earlier generation is ended first.
+   */
+  boot(spec: BootSpec, signal: AbortSignal): Promise<Booted>;
+  observe(boxId: BoxId): Promise<Observation>;
+  /** Every box that has anything on this host: a process, a disk or leavings of either. */
+  list(): Promise<readonly BoxId[]>;
+  /**
+   * Resolves with the exit once that process has ended, at once if it has; needs no polling. Aborting ends the wait with
+   * the signal's reason.
+   */
+  ended(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<Exit>;
+
+  /** Stops all execution in the box. Already frozen is success. */
+  freeze(boxId: BoxId, process: ProcessIdentity): Promise<void>;
+  unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void>;
+
+  /** Asks the box's processes to end (SIGTERM). */
+  terminate(boxId: BoxId, process: ProcessIdentity): Promise<void>;
+  /**
+   * Ends the whole process tree, frozen or not, reaps it, and clears away sockets, mounts and cgroups; the disk and how
+   * the box ended stay. Resolves when nothing of it runs. Nothing running is success.
+   */
+  kill(boxId: BoxId): Promise<void>;
+  /** Removes the disk and everything else of a box that does not run. Nothing there is success. */
+  removeDisk(boxId: BoxId): Promise<void>;
+
+  /** Address of the guest agent's socket (`unix:…`); null when this driver has no guest. */
+  guestAddress(boxId: BoxId): string | null;
+  /** Last output of the box's console, control characters made visible, at most `maxBytes`. */
+  consoleTail(boxId: BoxId, maxBytes: number): Promise<string>;
+  /** Undefined when the box does not run. */
+  usage(boxId: BoxId): Promise<ResourceUsage | undefined>;
+}

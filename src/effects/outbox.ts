@@ -1,0 +1,65 @@
+import type { EffectClaim } from '../commands/event-store.ts';
+import type { EffectIntent, EffectKind } from '../events/effects.ts';
+import type { BoxId, CorrelationId, EffectId, HostId } from '../kernel/ids.ts';
+import type { JsonObject } from '../kernel/json.ts';
+
+/**
+ * States of an effect. `pending`: asked for, or handed back. `claimed`: a worker holds a lease on it. `settled`: its
+ * outcome is in the log. `cancelled`: the log no longer asks for it.
+ */
+export type EffectState = 'pending' | 'claimed' | 'settled' | 'cancelled';
+
+/** What the queue has to be told of an effect. */
+export interface DueEffect {
+  readonly effectId: EffectId;
+  readonly hostId: HostId;
+  /** Milliseconds until it may begin; 0: now. */
+  readonly delayMs: number;
+}
+
+/** An effect in a worker's hands. `correlationId` is that of the request that led to it. */
+export interface ClaimedEffect extends EffectClaim {
+  readonly intent: EffectIntent;
+  readonly correlationId: CorrelationId;
+}
+
+export type ClaimResult =
+  | { readonly kind: 'claimed'; readonly effect: ClaimedEffect }
+  /** Somebody else holds it until `retryAfterMs` from now. */
+  | { readonly kind: 'held'; readonly retryAfterMs: number }
+  /** Not yet due. */
+  | { readonly kind: 'early'; readonly retryAfterMs: number }
+  /** Settled, cancelled or unknown: nothing to do. */
+  | { readonly kind: 'over' };
+
+export interface OverdueEffect extends EffectClaim {
+  readonly boxId: BoxId;
+  readonly generation: number;
+  readonly kind: EffectKind;
+  readonly correlationId: CorrelationId;
+}
+
+/** The effects that the log asks for, as rows. The truth of which effects there are; the queue only carries their ids. */
+export interface Outbox {
+  /**
+   * Pending effects, and claimed ones whose lease has run out, that were last enqueued over `olderThanMs` ago or never;
+   * marks them as enqueued. At most `limit`, the longest waiting first.
+   */
+  takeUnqueued(olderThanMs: number, limit: number): Promise<readonly DueEffect[]>;
+  markEnqueued(effectIds: readonly EffectId[]): Promise<void>;
+  /** Takes the effect for `leaseMs`, with the next attempt number, unless somebody holds it or its time has not come. */
+  claim(effectId: EffectId, holder: { hostId: HostId; epoch: number }, leaseMs: number): Promise<ClaimResult>;
+  /** Prolongs the lease to `leaseMs` from now; false when it is not held any more: stop at once. */
+  renew(claim: EffectClaim, leaseMs: number): Promise<boolean>;
+  /** Hands the effect back, to be begun again after `retryAfterMs`; false when it is not held any more. */
+  release(claim: EffectClaim, retryAfterMs: number, error: JsonObject): Promise<boolean>;
+  /** Hands back whatever earlier epochs of the host hold. Returns their ids. */
+  releaseEarlierEpochs(hostId: HostId, epoch: number): Promise<readonly EffectId[]>;
+  /**
+   * Takes effects whose deadline has passed without an outcome, each with the next attempt number, so that no worker's
+   * late outcome can be settled besides. At most `limit`.
+   */
+  takeOverdue(limit: number, leaseMs: number): Promise<readonly OverdueEffect[]>;
+  /** Number of effects by state. */
+  counts(): Promise<Readonly<Record<EffectState, number>>>;
+}

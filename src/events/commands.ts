@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { placementSchema } from './box-events.ts';
+import { boxOptionsSchema } from './box-options.ts';
+import { effectOutcomeSchema } from './effects.ts';
+import { execSpecSchema } from './exec-events.ts';
+import { failureSchema } from './failure.ts';
+import { capacitySchema } from './host-events.ts';
+import { exitSchema } from './process.ts';
+import {
+  boxIdSchema,
+  durationMsSchema,
+  effectIdSchema,
+  execIdSchema,
+  hostIdSchema,
+  nameSchema,
+} from './schemas.ts';
+
+const boxCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.strictObject({ type: z.literal(type), boxId: boxIdSchema, ...fields });
+
+/** What a box can be asked to do, by its users and by the system itself. */
+export const boxCommandSchema = z.discriminatedUnion('type', [
+  boxCommand('box.create', { name: nameSchema, options: boxOptionsSchema }),
+  /** `placement` is chosen before the command enters; the statechart uses it only if it starts the box. */
+  boxCommand('box.start', { placement: placementSchema }),
+  boxCommand('box.stop', { timeoutMs: durationMsSchema.optional() }),
+  boxCommand('box.pause', {}),
+  boxCommand('box.resume', {}),
+  boxCommand('box.remove', { force: z.boolean().default(false) }),
+
+  /** An effect's outcome. Heard only while the box still waits for exactly this effect. */
+  boxCommand('box.settleEffect', {
+    effectId: effectIdSchema,
+    generation: z.int().nonnegative(),
+    outcome: effectOutcomeSchema,
+  }),
+  /** The host saw the box's process end. */
+  boxCommand('box.reportExit', { generation: z.int().positive(), exit: exitSchema }),
+]);
+export type BoxCommand = z.infer<typeof boxCommandSchema>;
+export type BoxCommandType = BoxCommand['type'];
+
+const execCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.strictObject({ type: z.literal(type), execId: execIdSchema, ...fields });
+
+export const execCommandSchema = z.discriminatedUnion('type', [
+  execCommand('exec.request', { boxId: boxIdSchema, generation: z.int().positive(), spec: execSpecSchema }),
+  execCommand('exec.reportStarted', { pid: z.int().positive() }),
+  execCommand('exec.reportExited', {
+    exit: exitSchema,
+    timedOut: z.boolean(),
+    durationMs: durationMsSchema,
+    stdoutBytes: z.int().nonnegative(),
+    stderrBytes: z.int().nonnegative(),
+  }),
+  execCommand('exec.reportFailed', { failure: failureSchema }),
+  execCommand('exec.reportLost', { failure: failureSchema }),
+]);
+export type ExecCommand = z.infer<typeof execCommandSchema>;
+
+const hostCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.strictObject({ type: z.literal(type), hostId: hostIdSchema, ...fields });
+
+export const hostCommandSchema = z.discriminatedUnion('type', [
+  hostCommand('host.join', {
+    hostname: z.string(),
+    driver: z.enum(['process', 'qemu', 'sim']),
+    capacity: capacitySchema,
+  }),
+  hostCommand('host.leave', { epoch: z.int().positive() }),
+]);
+export type HostCommand = z.infer<typeof hostCommandSchema>;
+
+export type Command = BoxCommand | ExecCommand | HostCommand;

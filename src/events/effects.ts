@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { consistencySchema, placementSchema, stopMannerSchema } from './box-events.ts';
+import { boxOptionsSchema } from './box-options.ts';
+import { failureSchema } from './failure.ts';
+import { exitSchema, processIdentitySchema, stagesSchema } from './process.ts';
+import { boxIdSchema, effectIdSchema, nameSchema, tenantIdSchema, timestampSchema } from './schemas.ts';
+
+const process = processIdentitySchema.nullable();
+
+/**
+ * What each effect needs to know, and what it brings back when it succeeds: the one table from which intents,
+ * outcomes and handlers take their types.
+ */
+export const effectKinds = {
+  'vm.boot': {
+    args: z.strictObject({ name: nameSchema, options: boxOptionsSchema }),
+    result: z.strictObject({ process: processIdentitySchema, stagesMs: stagesSchema, tookOver: z.boolean() }),
+  },
+  'vm.shutdown': {
+    args: z.strictObject({ process, frozen: z.boolean() }),
+    result: z.strictObject({ exit: exitSchema, manner: stopMannerSchema, failures: z.array(failureSchema) }),
+  },
+  'vm.pause': {
+    args: z.strictObject({ process: processIdentitySchema }),
+    result: z.strictObject({ consistency: consistencySchema, freezeFailure: failureSchema.optional() }),
+  },
+  'vm.resume': {
+    args: z.strictObject({ process: processIdentitySchema }),
+    result: z.strictObject({ thawFailure: failureSchema.optional() }),
+  },
+  'disk.remove': {
+    args: z.strictObject({}),
+    result: z.strictObject({}),
+  },
+} as const;
+
+export type EffectKind = keyof typeof effectKinds;
+export type EffectArgs<Kind extends EffectKind> = z.infer<(typeof effectKinds)[Kind]['args']>;
+export type EffectResult<Kind extends EffectKind> = z.infer<(typeof effectKinds)[Kind]['result']>;
+
+export const effectKindSchema = z.enum(
+  Object.keys(effectKinds) as [EffectKind, ...EffectKind[]], // Object.keys forgets the literal types
+);
+
+/** What every effect carries, whatever its kind. Its id is also the queue's job id. */
+const intentBase = {
+  effectId: effectIdSchema,
+  tenant: tenantIdSchema,
+  boxId: boxIdSchema,
+  /** The start of the box that the effect belongs to. */
+  generation: z.int().nonnegative(),
+  /** Where it is to run, and the epoch that the host had when it was asked for. */
+  placement: placementSchema,
+  /** Not to be begun before this moment; null: at once. */
+  notBefore: timestampSchema.nullable(),
+  /** When this has passed without an outcome, its passing is the outcome. */
+  deadline: timestampSchema,
+};
+
+const intent = <Kind extends EffectKind>(kind: Kind) =>
+  z.strictObject({ ...intentBase, kind: z.literal(kind), args: effectKinds[kind].args });
+
+export const effectIntentSchema = z.discriminatedUnion('kind', [
+  intent('vm.boot'),
+  intent('vm.shutdown'),
+  intent('vm.pause'),
+  intent('vm.resume'),
+  intent('disk.remove'),
+]);
+export type EffectIntent = z.infer<typeof effectIntentSchema>;
+
+const outcome = <Kind extends EffectKind>(kind: Kind) =>
+  z.strictObject({
+    kind: z.literal(kind),
+    outcome: z.discriminatedUnion('status', [
+      z.strictObject({ status: z.literal('succeeded'), result: effectKinds[kind].result }),
+      z.strictObject({ status: z.literal('failed'), failure: failureSchema }),
+    ]),
+  });
+
+/** What became of an effect. The passing of its deadline is a failure with code `DeadlineExceeded`. */
+export const effectOutcomeSchema = z.discriminatedUnion('kind', [
+  outcome('vm.boot'),
+  outcome('vm.shutdown'),
+  outcome('vm.pause'),
+  outcome('vm.resume'),
+  outcome('disk.remove'),
+]);
+export type EffectOutcome = z.infer<typeof effectOutcomeSchema>;

@@ -1,0 +1,21 @@
+/** Places where a process may die that recovery has to be right for. Each has a test that kills the server there. */
+export const crashPoints = [
+  'append.before',
+  'append.after',
+  'enqueue.before',
+  'enqueue.after',
+  'claim.before',
+  'claim.after',
+  'effect.before',
+  'boot.spawned',
+  'shutdown.asked',
+  'effect.after',
+  'outcome.after',
+] as const;
+
+export type CrashPoint = (typeof crashPoints)[number];
+
+/** Called when a crash point is passed, with the effect's or command's kind. Does nothing outside the fault tests. */
+export type CrashProbe = (point: CrashPoint, kind: string) => void;
+
+export const noCrash: CrashProbe = () => undefined;

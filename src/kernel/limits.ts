@@ -1,0 +1,47 @@
+/** Every bound that the system keeps, by name. Units are in the names; "bytes" of text are bytes of UTF-8. */
+export const limits = {
+  boxNameMaxBytes: 63,
+  tenantMaxBytes: 63,
+  actorMaxBytes: 256,
+  reasonMaxBytes: 1024,
+  commandIdMaxBytes: 128,
+  pathMaxBytes: 4096,
+
+  cpusMin: 0.01,
+  cpusMax: 256,
+  memoryMibMin: 16,
+  memoryMibMax: 1_048_576,
+
+  envEntriesMax: 256,
+  envKeyMaxBytes: 256,
+  envValueMaxBytes: 32_768,
+  envTotalMaxBytes: 131_072,
+  labelsMax: 64,
+  labelKeyMaxBytes: 128,
+  labelValueMaxBytes: 256,
+
+  execArgsMax: 4096,
+  execArgsTotalMaxBytes: 1_048_576,
+  execTimeoutMaxMs: 7 * 24 * 60 * 60 * 1000,
+
+  pageSizeDefault: 100,
+  pageSizeMax: 1000,
+  messageMaxBytes: 4 * 1024 * 1024,
+  dataChunkBytes: 64 * 1024,
+
+  bootTimeoutMs: 30_000,
+  shutdownGuestTimeoutMs: 10_000,
+  shutdownTermTimeoutMs: 2_000,
+  freezeTimeoutMs: 5_000,
+  consoleTailBytes: 8 * 1024,
+} as const;
+
+/** Bytes of UTF-8 in `text`, without a platform encoder. */
+export const utf8Bytes = (text: string): number => {
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+};

@@ -1,0 +1,18 @@
+import type { BoxId, CommandId, CorrelationId, ExecId, HostId } from './ids.ts';
+import type { Timestamp } from './time.ts';
+
+/** Wall clock for what is recorded, monotonic clock for what is measured. */
+export interface Clock {
+  now(): Timestamp;
+  /** Milliseconds that never step back; only differences mean anything. */
+  monotonicMs(): number;
+}
+
+/** Mints ids that nobody has. */
+export interface IdSource {
+  boxId(): BoxId;
+  execId(): ExecId;
+  hostId(): HostId;
+  commandId(): CommandId;
+  correlationId(): CorrelationId;
+}
