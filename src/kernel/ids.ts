@@ -51,6 +51,8 @@ export const boxStream = (id: BoxId): StreamId => streamId(`box/${id}`);
 export const execStream = (id: ExecId): StreamId => streamId(`exec/${id}`);
 export const hostStream = (id: HostId): StreamId => streamId(`host/${id}`);
 
+export const boxOfStream = (stream: StreamId): BoxId => boxId(stream.slice('box/'.length));
+
 export const version = (value: bigint | number | string): Version => natural('version', value) as Version;
 export const position = (value: bigint | number | string): Position => natural('position', value) as Position;
 export const noVersion = version(0);
