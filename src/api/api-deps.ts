@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
-import type { BoxDirectory, EventLog } from '../commands/event-store.ts';
+import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
 import type { LogFeed } from '../commands/log-feed.ts';
 import type { Placement } from '../events/box-events.ts';
 import type { Capacity } from '../events/host-events.ts';
@@ -16,8 +16,8 @@ export interface ApiDeps {
   readonly log: EventLog;
   readonly feed: LogFeed;
   readonly guests: GuestAccess;
-  /** Chooses the host for a start. Throws `Unavailable` or `ResourceExhausted` when there is none. */
-  readonly placement: () => Promise<Placement>;
+  /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
+  readonly placement: (box: BoxRecord) => Promise<Placement>;
   /** What the largest host has: no box may ask for more. */
   readonly capacity: Capacity;
   readonly ids: IdSource;

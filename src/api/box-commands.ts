@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
+import type { BoxRecord } from '../commands/event-store.ts';
 import { type BoxOptions, boxOptionsSchema } from '../events/box-options.ts';
 import type { BoxCommand } from '../events/commands.ts';
 import type {
@@ -85,16 +86,16 @@ const sorted = (value: BoxOptions[keyof BoxOptions]): string | undefined =>
 export const start =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof startSchema>, scope: CallScope): Promise<StartResponse> =>
-    change(deps, 'start', request, scope, async (boxId) => ({
+    change(deps, 'start', request, scope, async (box) => ({
       type: 'box.start',
-      boxId,
-      placement: await deps.placement(),
+      boxId: box.boxId,
+      placement: await deps.placement(box),
     }));
 
 export const stop =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof stopSchema>, scope: CallScope): Promise<StopResponse> =>
-    change(deps, 'stop', request, scope, (boxId) => ({
+    change(deps, 'stop', request, scope, ({ boxId }) => ({
       type: 'box.stop',
       boxId,
       timeoutMs: request.timeoutMs,
@@ -103,17 +104,21 @@ export const stop =
 export const pause =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof pauseSchema>, scope: CallScope): Promise<PauseResponse> =>
-    change(deps, 'pause', request, scope, (boxId) => ({ type: 'box.pause', boxId }));
+    change(deps, 'pause', request, scope, ({ boxId }) => ({ type: 'box.pause', boxId }));
 
 export const resume =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof resumeSchema>, scope: CallScope): Promise<ResumeResponse> =>
-    change(deps, 'resume', request, scope, (boxId) => ({ type: 'box.resume', boxId }));
+    change(deps, 'resume', request, scope, ({ boxId }) => ({ type: 'box.resume', boxId }));
 
 export const remove =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof removeSchema>, scope: CallScope): Promise<RemoveResponse> =>
-    change(deps, 'remove', request, scope, (boxId) => ({ type: 'box.remove', boxId, force: request.force }));
+    change(deps, 'remove', request, scope, ({ boxId }) => ({
+      type: 'box.remove',
+      boxId,
+      force: request.force,
+    }));
 
 interface ChangeRequest {
   readonly mutation: Mutation;
@@ -126,10 +131,10 @@ const change = async (
   what: Change,
   { mutation, box, wait }: ChangeRequest,
   scope: CallScope,
-  command: (boxId: BoxId) => BoxCommand | Promise<BoxCommand>,
+  command: (box: BoxRecord) => BoxCommand | Promise<BoxCommand>,
 ) => {
-  const { boxId } = await findBox(deps, scope.caller.tenant, box);
-  const answer = forBox(await submit(deps, await command(boxId), metaOf(scope.caller, mutation)));
+  const found = await findBox(deps, scope.caller.tenant, box);
+  const answer = forBox(await submit(deps, await command(found), metaOf(scope.caller, mutation)));
   return {
     box: wait
       ? encodeRecord(await outcomeOf(deps, what, answer, scope))

@@ -6,6 +6,7 @@ import type {
   handleServerStreamingCall,
   handleUnaryCall,
   Metadata,
+  StatusObject,
 } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import type { ApiDeps } from './api-deps.ts';
@@ -22,9 +23,17 @@ import { toStatus } from './status.ts';
 /** What calls share while the server is up. */
 export interface Service {
   readonly deps: ApiDeps;
-  /** Fires when calls that wait or follow have to end; its reason is what they end with. */
+  /** Fires when the service ends; its reason is what calls that are still going on end with. */
   readonly ends: AbortSignal;
+  /** Calls being answered. Some go on when their caller has gone: what they began has to be recorded. */
+  readonly underWay: Set<Promise<void>>;
 }
+
+/** Keeps an answer among those under way until it is given. It never rejects. */
+const track = (service: Service, answering: Promise<void>): void => {
+  service.underWay.add(answering);
+  void answering.then(() => service.underWay.delete(answering));
+};
 
 export const unary =
   <Parsed, Response>(
@@ -32,14 +41,10 @@ export const unary =
     schema: z.ZodType<Parsed>,
     work: (request: Parsed, scope: CallScope) => Promise<Response>,
   ): handleUnaryCall<Received<unknown>, Response> =>
-  async (call, respond) => {
-    try {
-      using scope = scopeOf(call, service);
-      respond(null, await work(parse(schema, call.request), scope));
-    } catch (error) {
-      respond(toStatus(error, service.deps.logger));
-    }
-  };
+  (call, respond) =>
+    answer(service, call, respond, async (scope) =>
+      respond(null, await work(parse(schema, call.request), scope)),
+    );
 
 export const serverStream =
   <Parsed, Response>(
@@ -47,15 +52,16 @@ export const serverStream =
     schema: z.ZodType<Parsed>,
     work: (request: Parsed, scope: CallScope) => AsyncIterable<Response>,
   ): handleServerStreamingCall<Received<unknown>, Response> =>
-  async (call) => {
-    try {
-      using scope = scopeOf(call, service);
-      await sendAll(work(parse(schema, call.request), scope), call, scope.signal);
-      call.end();
-    } catch (error) {
-      call.emit('error', toStatus(error, service.deps.logger));
-    }
-  };
+  (call) =>
+    answer(
+      service,
+      call,
+      (error) => call.emit('error', error),
+      async (scope) => {
+        await sendAll(work(parse(schema, call.request), scope), call, scope.signal);
+        call.end();
+      },
+    );
 
 export const clientStream =
   <Parsed, Response>(
@@ -63,14 +69,10 @@ export const clientStream =
     schema: z.ZodType<Parsed>,
     work: (requests: AsyncGenerator<Parsed, void>, scope: CallScope) => Promise<Response>,
   ): handleClientStreamingCall<Received<unknown>, Response> =>
-  async (call, respond) => {
-    try {
-      using scope = scopeOf(call, service);
-      respond(null, await work(requestsOf(call, schema, scope.signal), scope));
-    } catch (error) {
-      respond(toStatus(error, service.deps.logger));
-    }
-  };
+  (call, respond) =>
+    answer(service, call, respond, async (scope) =>
+      respond(null, await work(requestsOf(call, schema, scope.signal), scope)),
+    );
 
 export const bidiStream =
   <Parsed, Response>(
@@ -78,18 +80,33 @@ export const bidiStream =
     schema: z.ZodType<Parsed>,
     work: (requests: AsyncGenerator<Parsed, void>, scope: CallScope) => AsyncIterable<Response>,
   ): handleBidiStreamingCall<Received<unknown>, Response> =>
-  async (call) => {
+  (call) =>
+    answer(
+      service,
+      call,
+      (error) => call.emit('error', error),
+      async (scope) => {
+        await sendAll(work(requestsOf(call, schema, scope.signal), scope), call, scope.signal);
+        call.end();
+      },
+    );
+
+const answer = (
+  service: Service,
+  call: BoundedCall & { readonly metadata: Metadata },
+  fail: (status: StatusObject) => void,
+  work: (scope: CallScope) => Promise<void>,
+): void => {
+  const answering = async () => {
     try {
-      using scope = scopeOf(call, service);
-      await sendAll(work(requestsOf(call, schema, scope.signal), scope), call, scope.signal);
-      call.end();
+      using scope = openScope(call, callerOf(call.metadata, service.deps), service.ends);
+      await work(scope);
     } catch (error) {
-      call.emit('error', toStatus(error, service.deps.logger));
+      fail(toStatus(error, service.deps.logger));
     }
   };
-
-const scopeOf = (call: BoundedCall & { readonly metadata: Metadata }, { deps, ends }: Service): CallScope =>
-  openScope(call, callerOf(call.metadata, deps), ends);
+  track(service, answering());
+};
 
 /** A reader that does not keep up holds back the reading of `messages`. */
 const sendAll = async <Message>(

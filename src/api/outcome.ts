@@ -4,7 +4,6 @@ import type { BoxStateName, BoxView } from '../events/box-view.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
 import type { Failure } from '../events/failure.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import type { StreamId } from '../kernel/ids.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { type AcceptedForBox, boxById } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
@@ -63,7 +62,8 @@ export const outcomeOf = async (
   scope: CallScope,
 ): Promise<BoxRecord> => {
   const { view } = answer;
-  if (answer.kind === 'accepted' || betweenStates.has(view.state)) {
+  const underWay = betweenStates.has(view.state) || (view.state === 'lost' && answer.kind === 'accepted');
+  if (underWay) {
     const ended = () => endOf(deps, change, answer);
     const end = await withStateAtDeadline(deps, view, scope, () =>
       deps.feed.untilBox(view.boxId, ended, scope.waitSignal),
@@ -81,7 +81,7 @@ interface End {
 
 const endOf = async (deps: ApiDeps, change: Change, answer: AcceptedForBox): Promise<End | undefined> => {
   const endsIt: Readonly<Partial<Record<string, End['how']>>> = endings[change];
-  for await (const event of eventsAfter(deps, answer.streamId, answer)) {
+  for await (const event of eventsAfter(deps, answer)) {
     const how = endsIt[event.type];
     if (how !== undefined)
       return { how, type: event.type, failure: 'failure' in event.data ? event.data.failure : undefined };
@@ -91,10 +91,8 @@ const endOf = async (deps: ApiDeps, change: Change, answer: AcceptedForBox): Pro
 
 async function* eventsAfter(
   deps: ApiDeps,
-  streamId: StreamId,
-  { version, events }: AcceptedForBox,
+  { streamId, version }: AcceptedForBox,
 ): AsyncGenerator<RecordedEvent> {
-  yield* events;
   for (let after = version; ; ) {
     const page = await deps.log.readStream(streamId, after, readAtOnce);
     yield* page;
