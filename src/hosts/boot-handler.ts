@@ -4,8 +4,8 @@ import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts'
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
-import type { Workshop } from './effect-handlers.ts';
 import { withinLimit } from './time-limit.ts';
+import type { Workshop } from './workshop.ts';
 
 /** Between two pings of a guest that does not answer yet. */
 const pingPauseMs = 20;
@@ -50,12 +50,11 @@ const guestAnswers = async (
   const guest = guests.of(boxId);
   if (guest === null) return null;
   const began = clock.monotonicMs();
-  const raceOver = new AbortController();
   try {
     await withinLimit('the guest to answer', bootMs, signal, (limited) =>
       Promise.race([
         answered(() => guest.ping(limited), limited),
-        driver.ended(boxId, process, AbortSignal.any([limited, raceOver.signal])).then((exit) => {
+        driver.ended(boxId, process, limited).then((exit) => {
           throw new BoxledgerError('Internal', 'the box ended before its guest answered', {
             details: { exit },
           });
@@ -64,8 +63,6 @@ const guestAnswers = async (
     );
   } catch (error) {
     throw signal.aborted ? error : await withConsole(driver, boxId, error);
-  } finally {
-    raceOver.abort();
   }
   return Math.round(clock.monotonicMs() - began);
 };

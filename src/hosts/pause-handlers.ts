@@ -3,8 +3,8 @@ import { failureOf } from '../effects/failure-of.ts';
 import type { EffectResult } from '../events/effects.ts';
 import type { Failure } from '../events/failure.ts';
 import type { BoxId } from '../kernel/ids.ts';
-import type { Workshop } from './effect-handlers.ts';
 import { withinLimit } from './time-limit.ts';
+import type { Workshop } from './workshop.ts';
 
 /** File systems first, as well as the guest can, then the processes. When the latter fails, the box runs on as before. */
 export const pauseHandler =

@@ -7,8 +7,8 @@ import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import { msOf } from '../kernel/time.ts';
-import type { Workshop } from './effect-handlers.ts';
 import { withinLimit } from './time-limit.ts';
+import type { Workshop } from './workshop.ts';
 
 type Manner = EffectResult<'vm.shutdown'>['manner'];
 

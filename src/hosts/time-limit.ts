@@ -1,8 +1,8 @@
 import { BoxledgerError } from '../kernel/errors.ts';
 
 /**
- * Gives `work` at most `limitMs`. Past it, or when `signal` fires, the signal that `work` got fires and this throws:
- * `DeadlineExceeded`, or the reason of `signal`.
+ * Gives `work` at most `limitMs`. Past it, or when `signal` fires, this throws: `DeadlineExceeded`, or the reason of
+ * `signal`. The signal that `work` got fires in any case, so that nothing it began goes on behind the answer's back.
  */
 export const withinLimit = async <T>(
   what: string,
@@ -26,5 +26,6 @@ export const withinLimit = async <T>(
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', pass);
+    abort.abort(new BoxledgerError('Unavailable', `${what}: over`));
   }
 };

@@ -33,6 +33,15 @@ export const limits = {
   shutdownGuestTimeoutMs: 10_000,
   shutdownTermTimeoutMs: 2_000,
   freezeTimeoutMs: 5_000,
+  thawTimeoutMs: 5_000,
+  diskRemoveTimeoutMs: 60_000,
+  /** Longest time that a caller may give a box to shut down by itself. */
+  stopTimeoutMaxMs: 60 * 60 * 1000,
+  /** What an effect's deadline allows on top of the work itself: waiting in the queue, and clearing up after a failure. */
+  effectMarginMs: 60_000,
+  /** Pause before an effect is asked for again after a failure: the first, doubling up to the last. */
+  retryFirstDelayMs: 1_000,
+  retryMaxDelayMs: 60_000,
   consoleTailBytes: 8 * 1024,
 } as const;
 
