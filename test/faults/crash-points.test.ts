@@ -89,7 +89,8 @@ const live = async (client: Client, name: string, todo: readonly Change[]): Prom
   for (const change of todo) {
     const commandId = `${name}-${change}`;
     if (change === 'create') boxId = (await client.create({ name, commandId })).box.boxId;
-    else if (change === 'remove') boxId = (await client.remove(await idOf(client, name), { commandId })).boxId;
+    else if (change === 'remove')
+      boxId = (await client.remove(await idOf(client, name), { commandId })).boxId;
     else boxId = (await client[change](name, { commandId })).boxId;
   }
   return boxId;

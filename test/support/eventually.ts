@@ -1,3 +1,5 @@
+<<<<<<< HEAD
+
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits until `probe` returns something but undefined or false: for conditions that no event tells of. */
@@ -12,5 +14,23 @@ export const eventually = async <Result>(
     if (result !== undefined && result !== false) return result;
     if (performance.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await sleep(25);
+=======
+/**
+ * Looks again and again until `condition` holds, for what has no event to wait for. Fails with the last value seen, so
+ * the message says what was there instead.
+ */
+export const eventually = async <T>(
+  look: () => T | Promise<T>,
+  condition: (value: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> => {
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await look();
+    if (condition(value)) return value;
+    if (performance.now() > until)
+      throw new Error(`not so within ${timeoutMs} ms; last seen: ${JSON.stringify(value) ?? String(value)}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+>>>>>>> effects
   }
 };
