@@ -3,6 +3,7 @@ import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from './driver.ts';
+import { KeyedLock } from './keyed-lock.ts';
 import { hasEnded, killed, type SimBox, SimWorld } from './sim-world.ts';
 
 export type SimOperation = 'boot' | 'freeze' | 'unfreeze' | 'terminate' | 'kill' | 'removeDisk';
