@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BootSpec, Driver } from '../../src/drivers/driver.ts';
 import { boxOptionsSchema } from '../../src/events/box-options.ts';
@@ -21,11 +22,8 @@ export interface DriverHarness {
   close(): Promise<void>;
 }
 
-let lastBox = 0;
-export const newBoxId = (): BoxId => {
-  lastBox += 1;
-  return boxId(`bx_${String(lastBox).padStart(16, '0')}`);
-};
+/** Test files run side by side on one machine: each box has an id of its own. */
+export const newBoxId = (): BoxId => boxId(`bx_${randomBytes(8).toString('hex')}`);
 
 export const specOf = (
   id: BoxId,

@@ -59,6 +59,7 @@ export const bootBox = async (
       hostname: spec.name,
       network: spec.options.network,
       disk: box.disk,
+      nonce: record.nonce,
       attempt,
     };
     await writeEtc(base, target);
@@ -89,14 +90,17 @@ export const bootBox = async (
   }
 };
 
-const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => ({
-  format: 1,
-  generation: spec.generation,
-  nonce: randomBytes(8).toString('hex'),
-  bootId: await readBootId(),
-  mode: base.mode,
-  cgroup: cgroupOf(cgroups, spec.boxId),
-});
+const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => {
+  const nonce = randomBytes(8).toString('hex');
+  return {
+    format: 1,
+    generation: spec.generation,
+    nonce,
+    bootId: await readBootId(),
+    mode: base.mode,
+    cgroup: cgroupOf(cgroups, spec.boxId, nonce),
+  };
+};
 
 const makeDirectories = async (box: BoxLayout, attempt: AttemptLayout, base: LaunchBase): Promise<void> => {
   const mode = directoryModeFor(base);
