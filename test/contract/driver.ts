@@ -42,10 +42,7 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
       harness = await open();
       driver = harness.driver;
     });
-    afterAll(async () => {
-      for (const id of (await driver?.list()) ?? []) await driver.kill(id);
-      await harness?.close();
-    });
+    afterAll(() => harness?.close());
 
     const bootNew = async (): Promise<{ readonly id: BoxId; readonly process: ProcessIdentity }> => {
       const id = newBoxId();

@@ -30,10 +30,7 @@ for (const mode of working.filter((it) => it !== 'plain'))
       await harness.driver.boot(specOf(other), never);
       await harness.markDisk(other);
     });
-    afterAll(async () => {
-      for (const box of [id, other]) await harness.driver.kill(box);
-      await harness.close();
-    });
+    afterAll(() => harness?.close());
 
     test('says what keeps it apart', async () => {
       const { isolates, measures } = await harness.driver.isolation();

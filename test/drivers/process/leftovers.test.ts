@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { readIdentity } from '../../../src/drivers/process/boot-record.ts';
 import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
@@ -25,10 +25,7 @@ for (const mode of await workingModes())
     beforeAll(async () => {
       harness = await openProcessHarness(mode);
     });
-    afterAll(async () => {
-      for (const id of await harness.driver.list()) await harness.driver.kill(id);
-      await harness.close();
-    });
+    afterAll(() => harness?.close());
 
     const shimOf = async (id: BoxId) => {
       const box = layoutOf(harness.dataDir).box(id);
@@ -166,6 +163,7 @@ for (const mode of await workingModes())
 
 test('files that the box made unreadable to itself are removed with the disk', async () => {
   const harness = await openProcessHarness(undefined);
+  onTestFinished(harness.close);
   const id = newBoxId();
   await harness.driver.boot(specOf(id), never);
   await harness.ask(
@@ -175,11 +173,11 @@ test('files that the box made unreadable to itself are removed with the disk', a
   await harness.driver.kill(id);
   await harness.driver.removeDisk(id);
   expect(await harness.driver.list()).toEqual([]);
-  await harness.close();
 });
 
 test('a disk that is half made is made anew, one that is complete is never written over', async () => {
   const harness = await openProcessHarness(undefined);
+  onTestFinished(harness.close);
   const id = newBoxId();
   const box = layoutOf(harness.dataDir).box(id);
   await mkdir(`${box.disk}.new`, { recursive: true, mode: 0o711 });
@@ -192,11 +190,11 @@ test('a disk that is half made is made anew, one that is complete is never writt
   await harness.driver.boot(specOf(id, 2), never);
   expect(await harness.diskIsMarked(id)).toBe(true);
   await harness.driver.kill(id);
-  await harness.close();
 });
 
 test('what an earlier boot of the machine left is known to have ended, and no pid of it is touched', async () => {
   const harness = await openProcessHarness(undefined);
+  onTestFinished(harness.close);
   const id = newBoxId();
   const { process: main } = await harness.driver.boot(specOf(id), never);
   const { record } = layoutOf(harness.dataDir).box(id);
@@ -212,7 +210,6 @@ test('what an earlier boot of the machine left is known to have ended, and no pi
   await harness.driver.kill(id);
   await eventually('its end', async () => !(await isAlive(main)));
   expect(await harness.leavings(id)).toEqual([]);
-  await harness.close();
 });
 
 test('where root can place no box, that is said with the reason', async () => {

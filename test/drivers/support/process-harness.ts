@@ -67,7 +67,10 @@ export const openProcessHarness = async (
     markDisk: (box) => ask(box, `require('fs').writeFileSync(process.env.HOME + '/mark', 'here')`),
     diskIsMarked: (box) => ask(box, `require('fs').existsSync(process.env.HOME + '/mark')`),
     leavings: (box) => leavingsOf(dataDir, box),
-    close: () => rm(dataDir, { recursive: true }),
+    close: async () => {
+      for (const box of await driver.list()) await driver.kill(box);
+      await rm(dataDir, { recursive: true });
+    },
   };
 };
 
