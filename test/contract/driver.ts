@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BootSpec, Driver } from '../../src/drivers/driver.ts';
-import { boxOptionsSchema } from '../../src/events/box-options.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
 import type { ProcessIdentity } from '../../src/events/process.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { type BoxId, boxId } from '../../src/kernel/ids.ts';
+import type { BoxId } from '../../src/kernel/ids.ts';
+import { never, newBoxId, specOf } from '../drivers/support/spec.ts';
 import { untilValue } from '../support/eventually.ts';
 
 /** A driver, and the hands that a test needs on its world. */
@@ -21,17 +20,6 @@ export interface DriverHarness {
   leavings(box: BoxId): Promise<readonly string[]>;
   close(): Promise<void>;
 }
-
-/** Test files run side by side on one machine: each box has an id of its own. */
-export const newBoxId = (): BoxId => boxId(`bx_${randomBytes(8).toString('hex')}`);
-
-export const specOf = (
-  id: BoxId,
-  generation = 1,
-  options: Readonly<Record<string, unknown>> = {},
-): BootSpec => ({ boxId: id, name: 'a-box', generation, options: boxOptionsSchema.parse(options) });
-
-export const never = new AbortController().signal;
 
 /** What every driver promises, whatever it drives. */
 export const driverContract = (name: string, open: () => Promise<DriverHarness>): void => {

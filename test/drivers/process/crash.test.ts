@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BootStep, bootSteps } from '../../../src/drivers/process/boot.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
-import { never, newBoxId, specOf } from '../../contract/driver.ts';
 import { untilValue } from '../../support/eventually.ts';
 import { type Bundle, bundle } from '../support/bundle.ts';
 import {
@@ -14,6 +13,7 @@ import {
   standInAgent,
   workingModes,
 } from '../support/process-harness.ts';
+import { never, newBoxId, specOf } from '../support/spec.ts';
 
 let program: Bundle;
 beforeAll(async () => {

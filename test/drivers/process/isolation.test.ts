@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxUid } from '../../../src/drivers/process/launch-plan.ts';
-import { never, newBoxId, specOf } from '../../contract/driver.ts';
 import { eventually, untilValue } from '../../support/eventually.ts';
 import { openProcessHarness, type ProcessHarness, workingModes } from '../support/process-harness.ts';
+import { never, newBoxId, specOf } from '../support/spec.ts';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 const isRoot = process.getuid?.() === 0;

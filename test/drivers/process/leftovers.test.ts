@@ -7,10 +7,8 @@ import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import { readBootId } from '../../../src/drivers/process-identity.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
-import { never, newBoxId, specOf } from '../../contract/driver.ts';
 import { eventually, untilValue } from '../../support/eventually.ts';
 import {
-  askAgent,
   leavingsOf,
   makeDataDir,
   openProcessHarness,
@@ -18,6 +16,8 @@ import {
   standInAgent,
   workingModes,
 } from '../support/process-harness.ts';
+import { never, newBoxId, specOf } from '../support/spec.ts';
+import { askAgent } from '../support/stand-in.ts';
 
 for (const mode of await workingModes())
   describe(`by ${mode}`, () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findCgroups, hasCpuLimit, hasMemoryLimit } from '../../../src/drivers/process/cgroup.ts';
-import { never, newBoxId, specOf } from '../../contract/driver.ts';
 import { openProcessHarness, type ProcessHarness } from '../support/process-harness.ts';
+import { never, newBoxId, specOf } from '../support/spec.ts';
 
 const cgroups = await findCgroups();
 
