@@ -26,6 +26,11 @@ export const limits = {
 
   pageSizeDefault: 100,
   pageSizeMax: 1000,
+  /** How long a call waits for a box when its caller names no deadline. */
+  callWaitMs: 10 * 60 * 1000,
+  /** What an error may weigh in HTTP/2 trailers: some clients refuse more than 8 KiB of them in all. */
+  errorMessageMaxBytes: 1024,
+  errorDetailsMaxBytes: 4 * 1024,
   messageMaxBytes: 4 * 1024 * 1024,
   dataChunkBytes: 64 * 1024,
 
