@@ -14,3 +14,24 @@ export const eventually = async <Result>(
     await sleep(25);
   }
 };
+
+/** Looks again and again until `condition` holds. Fails with the last value seen. */
+export const untilValue = async <Value>(
+  look: () => Value | Promise<Value>,
+  condition: (value: Value) => boolean,
+  timeoutMs = 30_000,
+): Promise<Value> => {
+  let last: Value | undefined;
+  try {
+    return await eventually(
+      'the value that was waited for',
+      async () => {
+        last = await look();
+        return condition(last) ? { last } : undefined;
+      },
+      timeoutMs,
+    ).then(({ last: value }) => value);
+  } catch (error) {
+    throw new Error(`last seen: ${JSON.stringify(last) ?? String(last)}`, { cause: error });
+  }
+};
