@@ -14,8 +14,8 @@ import { flushOnly, Quiescence } from './quiescence.ts';
 import { Shutdown } from './shutdown.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 
-/** Less than a host waits for Shutdown after the grace that it gives. */
-const flushTimeoutMs = 2_000;
+/** A flush writes out all of a file system, so on a busy one it may take long; what asks for it has a deadline. */
+const flushTimeoutMs = 1_000;
 /** What programs have when the agent is told to end by a signal: less than a driver waits before it kills. */
 const signalGraceMs = 1_000;
 /** For answers that are still on their way when the end has come. */

@@ -17,8 +17,9 @@ const statusOfCode: Readonly<Record<ErrorCode, status>> = {
   Internal: status.INTERNAL,
 };
 
-/** Trailing metadata must fit into one HTTP/2 header block, whatever paths a message names. */
+/** Trailing metadata must fit into one HTTP/2 header block, whatever a message names. */
 const messageMaxCharacters = 1000;
+const faultsMax = 10;
 
 /** What the host is told of an error: the one place where the agent's errors become statuses. */
 export const statusOf = (error: unknown): StatusObject => {
@@ -26,7 +27,9 @@ export const statusOf = (error: unknown): StatusObject => {
   const errno = known.details['errno'];
   const metadata = new Metadata();
   const detail = ErrorDetail.encode({
-    field: known.faults[0]?.field ?? '',
+    faults: known.faults
+      .slice(0, faultsMax)
+      .map(({ field, problem }) => ({ field: clipped(field, 100), problem: clipped(problem, 200) })),
     help: clipped(known.help ?? ''),
     errno: typeof errno === 'string' ? errno : '',
   }).finish();
@@ -35,7 +38,7 @@ export const statusOf = (error: unknown): StatusObject => {
 };
 
 /** A status is sent percent-encoded, and half of a surrogate pair has no such form. */
-const clipped = (text: string) => text.slice(0, messageMaxCharacters).toWellFormed();
+const clipped = (text: string, characters = messageMaxCharacters) => text.slice(0, characters).toWellFormed();
 
 const unexpected = (cause: unknown) =>
   new BoxledgerError('Internal', cause instanceof Error ? cause.message : String(cause), { cause });

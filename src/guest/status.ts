@@ -45,12 +45,12 @@ export const fromStatus = (error: ServiceError): BoxledgerError => {
   return new BoxledgerError(code, message, {
     cause: error,
     help: detail.help || undefined,
-    faults: detail.field === '' ? undefined : [{ field: detail.field, problem: message }],
+    faults: detail.faults,
     details: detail.errno === '' ? undefined : { errno: detail.errno },
   });
 };
 
-const noDetail = { field: '', help: '', errno: '' };
+const noDetail = { faults: [], help: '', errno: '' };
 
 const detailOf = (metadata: Metadata | undefined): z.infer<typeof detailSchema> => {
   const [bytes] = metadata?.get('boxledger-error-bin') ?? [];
