@@ -1,6 +1,6 @@
 // Builds everything that is not kept in git: wire stubs (src/gen), JavaScript (dist), the guest agent's bundle.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -9,6 +9,24 @@ const run = (command, ...args) =>
 
 const only = process.argv[2];
 run('node_modules/@bufbuild/buf/bin/buf', 'generate');
+// The API's own description, for server reflection.
+const descriptorSet = execFileSync(
+  process.execPath,
+  [
+    'node_modules/@bufbuild/buf/bin/buf',
+    'build',
+    '--path',
+    'proto/boxledger',
+    '--exclude-source-info',
+    '-o',
+    '-',
+  ],
+  { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
+);
+writeFileSync(
+  `${root}/src/gen/descriptor-set.ts`,
+  `export const descriptorSet = '${descriptorSet.toString('base64')}';\n`,
+);
 if (only !== 'stubs') {
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
   cpSync(`${root}/src/store/sql`, `${root}/dist/store/sql`, { recursive: true });
