@@ -68,8 +68,8 @@ const settings = {
  */
 export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Promise<EmbeddedPostgres> => {
   const home = await makeHome(dataDir);
-  const launcher = await openLauncher(home, log);
   const password = await keepPassword(home);
+  const launcher = await openLauncher(home, log);
   const data = join(home, 'data');
   const logFile = join(home, 'postgres.log');
   await rotate(logFile);
@@ -119,7 +119,6 @@ const initialise = async (
   for (const name of await readdir(home))
     if (name.startsWith('data.new-')) await rm(join(home, name), { recursive: true, force: true });
   const draft = join(home, `data.new-${randomBytes(4).toString('hex')}`);
-  await launcher.adopt(join(home, 'password'));
   const child = await launcher.launch(
     launcher.binaries.initdb,
     [

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, open, readFile } from 'node:fs/promises';
+import { chmod, open, readFile, stat } from 'node:fs/promises';
 import { arch, platform } from 'node:os';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,8 +22,6 @@ export interface PostgresLauncher {
    * `stdio[3]` is closed, so also when this process dies in whatever way.
    */
   launch(program: string, args: readonly string[], logFile: string): Promise<ChildProcess>;
-  /** Makes a file readable for whom the programs run as. */
-  adopt(path: string): Promise<void>;
 }
 
 /**
@@ -44,12 +42,8 @@ exit "$status"
 export const openLauncher = async (home: string, log: StoreLog): Promise<PostgresLauncher> => {
   const binaries = await findBinaries();
   const { prefix, owner } = await chooseUser(home, binaries, log);
-  const adopt = async (path: string) => {
-    if (owner !== undefined) await chown(path, owner.uid, owner.gid);
-  };
   return {
     binaries,
-    adopt,
     launch: async (program, args, logFile) => {
       const output = await open(logFile, 'a', 0o600);
       try {
@@ -94,7 +88,8 @@ interface PostgresUser {
 /**
  * Postgres runs as whoever runs this. For root, that is root under another name: in a user namespace where it is called
  * as some existing user, so that files stay root's and no user is made. Where namespaces are not allowed (most containers)
- * it is the system's user `postgres`, made if need be, and the directory becomes its own.
+ * it is the system's user `postgres`, made if need be, and the directory becomes its own. A directory that somebody else
+ * has already stays his.
  */
 const chooseUser = async (
   home: string,
@@ -102,6 +97,8 @@ const chooseUser = async (
   log: StoreLog,
 ): Promise<PostgresUser> => {
   if (process.getuid?.() !== 0) return { prefix: [], owner: undefined };
+  const { uid, gid } = await stat(home);
+  if (uid !== 0) return { prefix: [], owner: await handOver(home, { uid, gid }) };
   const alias = await someUser();
   if (alias !== undefined) {
     const options = ['--user', `--map-user=${alias.uid}`, `--map-group=${alias.gid}`];
@@ -112,11 +109,15 @@ const chooseUser = async (
       log.debug({ err: error }, 'no user namespace for Postgres; it gets a user of its own');
     }
   }
-  const owner = (await userNamed('postgres')) ?? (await makeUser());
-  await chown(home, owner.uid, owner.gid);
-  // It must get through to its own directory, but need not see what else is there.
-  await chmod(dirname(home), 0o711);
-  return { prefix: [], owner };
+  return { prefix: [], owner: await handOver(home, (await userNamed('postgres')) ?? (await makeUser())) };
+};
+
+/** Makes `home`, with all that is in it, the user's own, and lets him get there without seeing what else there is. */
+const handOver = async (home: string, owner: { readonly uid: number; readonly gid: number }) => {
+  await run('chown', ['-R', `${owner.uid}:${owner.gid}`, home]);
+  const parent = dirname(home);
+  await chmod(parent, ((await stat(parent)).mode & 0o777) | 0o011);
+  return owner;
 };
 
 interface SystemUser {

@@ -226,14 +226,19 @@ test.skipIf(nobodyRuns() !== '')('a plain user runs it under his own name', asyn
 test.runIf(linux && root)('root without user namespaces runs it as a user of its own', async () => {
   const bin = join(dataDir, 'bin');
   await mkdir(bin);
-  for (const program of ['sh', 'useradd']) {
+  for (const program of ['sh', 'useradd', 'chown']) {
     const path = execFileSync('which', [program], { encoding: 'utf8' }).trim();
     execFileSync('ln', ['-s', path, join(bin, program)]);
   }
   const own = join(dataDir, 'own');
   await mkdir(own, { mode: 0o700 });
   execFileSync('chmod', ['711', dataDir]);
-  const { url } = await hold(own, { env: { ...process.env, PATH: bin } });
+  const { child, url } = await hold(own, { env: { ...process.env, PATH: bin } });
   expect(await ask(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-  expect(statSync(join(own, 'postgres', 'data')).uid).not.toBe(0);
+  const { uid } = statSync(join(own, 'postgres', 'data'));
+  expect(uid).not.toBe(0);
+  await child.kill('SIGKILL');
+  // Where namespaces are allowed the next time, it stays with the user that it belongs to.
+  expect(await ask((await open(own)).url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  expect(statSync(join(own, 'postgres', 'data')).uid).toBe(uid);
 });
