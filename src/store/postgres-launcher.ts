@@ -25,13 +25,14 @@ export interface PostgresLauncher {
 }
 
 /**
- * Runs a program and asks it to stop once the pipe at descriptor 3 is closed, by whoever held its other end. Its own
- * session keeps a terminal's Ctrl-C from it: the server decides when Postgres stops.
+ * Runs a program and asks it to stop once the pipe at descriptor 3 is closed, by whoever held its other end; again and
+ * again, because a program that has only just begun does not hear it yet. Its own session keeps a terminal's Ctrl-C from
+ * it: the server decides when Postgres stops.
  */
 const leash = `
 "$@" 3<&- &
 child=$!
-{ read -r _ <&3; kill -INT "$child"; } &
+{ read -r _ <&3; while kill -INT "$child"; do sleep 1; done; } 2>/dev/null &
 watch=$!
 wait "$child"
 status=$?

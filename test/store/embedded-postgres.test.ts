@@ -226,7 +226,7 @@ test.skipIf(nobodyRuns() !== '')('a plain user runs it under his own name', asyn
 test.runIf(linux && root)('root without user namespaces runs it as a user of its own', async () => {
   const bin = join(dataDir, 'bin');
   await mkdir(bin);
-  for (const program of ['sh', 'useradd', 'chown']) {
+  for (const program of ['sh', 'sleep', 'useradd', 'chown']) {
     const path = execFileSync('which', [program], { encoding: 'utf8' }).trim();
     execFileSync('ln', ['-s', path, join(bin, program)]);
   }
