@@ -1,8 +1,8 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type Exit, exitSchema } from '../../events/process.ts';
-import { boxIdSchema } from '../../events/schemas.ts';
-import type { BoxId } from '../../kernel/ids.ts';
+import { type Exit, exitSchema } from '../events/process.ts';
+import { boxIdSchema } from '../events/schemas.ts';
+import type { BoxId } from '../kernel/ids.ts';
 
 /** What is so of one simulated box. */
 const simBoxSchema = z.strictObject({

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Exit, ProcessIdentity } from '../../events/process.ts';
-import { BoxledgerError } from '../../kernel/errors.ts';
-import type { BoxId } from '../../kernel/ids.ts';
-import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
+import type { Exit, ProcessIdentity } from '../events/process.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import type { BoxId } from '../kernel/ids.ts';
+import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from './driver.ts';
+import { KeyedLock } from './keyed-lock.ts';
 import { hasEnded, killed, type SimBox, SimWorld } from './sim-world.ts';
 
 export type SimOperation = 'boot' | 'freeze' | 'unfreeze' | 'terminate' | 'kill' | 'removeDisk';
@@ -31,6 +32,7 @@ class SimulatedDriver implements SimDriver {
   readonly kind = 'sim';
   readonly #world: SimWorld;
   readonly #options: SimOptions;
+  readonly #lock = new KeyedLock<BoxId>();
 
   constructor(options: SimOptions) {
     this.#options = options;
@@ -41,11 +43,15 @@ class SimulatedDriver implements SimDriver {
     return { isolates: false, measures: [], missing: ['Boxes are simulated: nothing runs in them.'] };
   }
 
-  async boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
+  boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
+    return this.#lock.run(spec.boxId, () => this.#boot(spec, signal));
+  }
+
+  async #boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
     const before = this.#world.get(spec.boxId);
     if (!hasEnded(before) && before.generation === spec.generation)
       return { process: identityOf(before), tookOver: true, stagesMs: {} };
-    await this.kill(spec.boxId);
+    await this.#kill(spec.boxId);
     signal.throwIfAborted();
     this.#world.set(spec.boxId, { disk: true });
     await this.#take('boot', spec.boxId, signal);
@@ -97,16 +103,12 @@ class SimulatedDriver implements SimDriver {
     });
   }
 
-  async freeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
-    await this.#take('freeze', boxId);
-    this.#refuseUnlessRunning(boxId, process);
-    this.#world.set(boxId, { state: 'frozen' });
+  freeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    return this.#turn('freeze', boxId, process, 'frozen');
   }
 
-  async unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
-    await this.#take('unfreeze', boxId);
-    this.#refuseUnlessRunning(boxId, process);
-    this.#world.set(boxId, { state: 'running' });
+  unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    return this.#turn('unfreeze', boxId, process, 'running');
   }
 
   async terminate(boxId: BoxId, process: ProcessIdentity): Promise<void> {
@@ -117,7 +119,11 @@ class SimulatedDriver implements SimDriver {
       this.exit(boxId, { kind: 'signal', signal: 'SIGTERM' });
   }
 
-  async kill(boxId: BoxId): Promise<void> {
+  kill(boxId: BoxId): Promise<void> {
+    return this.#lock.run(boxId, () => this.#kill(boxId));
+  }
+
+  async #kill(boxId: BoxId): Promise<void> {
     await this.#take('kill', boxId);
     if (!hasEnded(this.#world.get(boxId))) this.exit(boxId, killed);
   }
@@ -156,12 +162,21 @@ class SimulatedDriver implements SimDriver {
     if (failure !== undefined) throw failure;
   }
 
-  #refuseUnlessRunning(boxId: BoxId, process: ProcessIdentity): void {
-    const box = this.#world.get(boxId);
-    if (!fits(box, process) || hasEnded(box))
-      throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
-        details: { pid: process.pid },
-      });
+  #turn(
+    operation: SimOperation,
+    boxId: BoxId,
+    process: ProcessIdentity,
+    state: SimBox['state'],
+  ): Promise<void> {
+    return this.#lock.run(boxId, async () => {
+      await this.#take(operation, boxId);
+      const box = this.#world.get(boxId);
+      if (!fits(box, process) || hasEnded(box))
+        throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
+          details: { pid: process.pid },
+        });
+      this.#world.set(boxId, { state });
+    });
   }
 }
 
