@@ -32,7 +32,7 @@ const lookUp = (text: string, separator: string): AnyAggregate => {
 };
 
 /** By the first part of a stream's id. */
-export const aggregateFor = (streamId: StreamId): AnyAggregate => lookUp(streamId, '/');
+export const aggregateForStream = (streamId: StreamId): AnyAggregate => lookUp(streamId, '/');
 
 /** By the first part of a command's type. */
-export const aggregateForCommand = (type: Command['type']): AnyAggregate => lookUp(type, '.');
+export const aggregateForCommand = ({ type }: Command): AnyAggregate => lookUp(type, '.');
