@@ -5,7 +5,7 @@ import { attach } from '../attach.ts';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { FailureWithCode, reportFailure } from '../failure.ts';
-import { FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, addMutationFlags, type MutationFlags, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { type ConnectionFlags, inSession, type Session } from '../session.ts';
@@ -48,43 +48,44 @@ export const runCommand = (io: CliIo): Command => {
 };
 
 const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
-  inSession(io, flags, async (session) => {
-    const { client, signal, progress } = session;
-    const faults = new FlagFaults();
-    const options = await boxOptionsValue(faults, flags, io);
-    const programTimeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-    const { commandId, reason } = mutationValue(faults, flags);
-    checkTogether(faults, program, flags);
-    faults.check('run');
-    // Three changes, so three ids: each is repeatable when the whole is.
-    const step = (name: string) => ({
-      reason,
-      signal,
-      commandId: commandId === undefined ? undefined : `${commandId}.${name}`,
-    });
-    const { box } = await client.create({ ...step('create'), name: flags.name, options });
-    const runs = { ...step('exec'), programTimeoutMs };
-    const starting = () => progress(`Starting ${visible(box.name)}`, client.start(box.boxId, step('start')));
-    if (flags.detach === true) {
-      await starting();
-      if (program.length > 0) await leaveRunning(session, box, program, runs);
-      await session.printBox(await client.get(box.boxId, { signal }), visible(box.boxId));
-      return 0;
-    }
-    try {
-      await starting();
-      const [command = '', ...args] = program;
-      const { interactive = false, tty = false } = flags;
-      return await attach(session, {
-        boxId: box.boxId,
-        command,
-        interactive,
-        tty,
-        options: { ...runs, args },
+  inSession(io, flags, {
+    name: 'run',
+    read: async (faults) => {
+      checkTogether(faults, program, flags);
+      return {
+        ...mutationValue(faults, flags),
+        name: flags.name,
+        options: await boxOptionsValue(faults, flags, io),
+        programTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+      };
+    },
+    work: async (session, { name, options, programTimeoutMs, commandId, reason }) => {
+      const { client, signal } = session;
+      // Three changes, so three ids: each is repeatable when the whole is.
+      const step = (suffix: string) => ({
+        reason,
+        signal,
+        commandId: commandId === undefined ? undefined : `${commandId}.${suffix}`,
       });
-    } finally {
-      await leave(session, box, flags.rm === true, reason);
-    }
+      const { box } = await client.create({ ...step('create'), name, options });
+      const start = () =>
+        session.progress(`Starting ${visible(box.name)}`, client.start(box.boxId, step('start')));
+      if (flags.detach === true) {
+        const running = await start();
+        if (program.length > 0) await leaveRunning(session, box, program, step('exec'));
+        await session.printBox(running, visible(box.boxId));
+        return 0;
+      }
+      try {
+        await start();
+        const [command = '', ...args] = program;
+        const { interactive = false, tty = false } = flags;
+        const exec = { ...step('exec'), args, programTimeoutMs };
+        return await attach(session, { boxId: box.boxId, command, interactive, tty, options: exec });
+      } finally {
+        await leave(session, box, flags.rm === true, reason);
+      }
+    },
   });
 
 const checkTogether = (faults: FlagFaults, program: readonly string[], flags: RunFlags) => {
