@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { BoxOptions } from '../gen/boxledger/v1/box.ts';
+import type { BoxOptions } from '../sdk/client.ts';
 import { assignmentsValue, type FlagFaults, memoryMibValue, numberValue } from './flag-values.ts';
 import { repeatable } from './flags.ts';
 import type { CliIo } from './io.ts';

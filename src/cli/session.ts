@@ -1,4 +1,4 @@
-import type { Box } from '../gen/boxledger/v1/box.ts';
+import type { Box } from '../sdk/client.ts';
 import { type Client, connect } from '../sdk/client.ts';
 import { discoverServer } from '../sdk/discover.ts';
 import { Interrupted, reportFailure } from './failure.ts';
@@ -17,6 +17,8 @@ export interface Run {
   end(reason: Error): void;
   /** From now on the handler hears the signals that would end the command. Returns how to give them back. */
   takeSignals(handler: (signal: EndingSignal) => void): () => void;
+  /** From now on such a signal ends the process at once. */
+  leaveSignals(): void;
   /** Shows on a terminal that something is waited for. */
   progress<Result>(text: string, work: Promise<Result>): Promise<Result>;
   /** A box as an object with `--json`, else the line. */
@@ -61,6 +63,7 @@ export const inRun = async (
         hear = interrupt;
       };
     },
+    leaveSignals: deaf,
     progress: (text, pending) => withSpinner(io, json, text, pending),
     printBox: (box, line) => (json ? output.json(boxJson(box)) : output.line(line)),
   };

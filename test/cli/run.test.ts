@@ -116,14 +116,15 @@ test('run -d without a program only starts a box', async () => {
   expect(calls).toEqual(['create ', 'start']);
 });
 
-test('run -d of a program that is not there says so and exits 127', async () => {
-  const { script } = runner(127);
+test('run -d of a program that is not there says so, stops the box and exits 127', async () => {
+  const { script, calls } = runner(127);
   const { run } = await served(script);
   expect(await run('run', '-d', 'nonesuch')).toMatchObject({
     code: 127,
     stdout: '',
-    stderr: expect.stringContaining('nonesuch cannot be started'),
+    stderr: 'boxledger: nonesuch cannot be started\n',
   });
+  expect(calls).toEqual(['create ', 'start', 'exec', 'stop']);
 });
 
 test('what does not go with -d is named, and so is a missing program', async () => {

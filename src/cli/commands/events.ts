@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Event } from '../../gen/boxledger/v1/event.ts';
 import { boxIdPattern, streamIdPattern } from '../../kernel/ids.ts';
+import type { Event } from '../../sdk/client.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { eventJson } from '../json-forms.ts';

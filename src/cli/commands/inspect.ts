@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
+import type { Box } from '../../sdk/client.ts';
 import { addConnectionFlags, withExamples } from '../flags.ts';
 import { forEachBox } from '../for-each-box.ts';
 import type { CliIo } from '../io.ts';

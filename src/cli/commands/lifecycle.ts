@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
-import type { Client, WaitableChange } from '../../sdk/client.ts';
+import type { Box, Client, WaitableChange } from '../../sdk/client.ts';
 import { mutationValue, secondsValue } from '../flag-values.ts';
 import {
   addConnectionFlags,

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
 import { limits } from '../../kernel/limits.ts';
+import type { Box } from '../../sdk/client.ts';
 import { type FlagFaults, numberValue } from '../flag-values.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';

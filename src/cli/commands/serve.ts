@@ -12,12 +12,11 @@ export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
       inRun(io, flags.json === true, async (run) => {
         const options = await parseServeOptions(flags, io.env, io.workingDir);
         const ending = new AbortController();
-        const giveBack = run.takeSignals(() => ending.abort());
-        try {
-          await server.serve(options, ending.signal, (ready) => void announce(run, ready));
-        } finally {
-          giveBack();
-        }
+        run.takeSignals(() => {
+          ending.abort();
+          run.leaveSignals(); // who has no patience for a good order asks again
+        });
+        await server.serve(options, ending.signal, (ready) => void announce(run, ready));
         return 0;
       }),
     ),

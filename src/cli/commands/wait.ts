@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { boxStates } from '../../events/box-view.ts';
-import { type FlagFaults, secondsValue } from '../flag-values.ts';
+import { secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { exitText } from '../render-box.ts';
@@ -29,7 +28,7 @@ const wait = (io: CliIo, name: string, flags: WaitFlags) =>
   inSession(io, flags, {
     name: 'wait',
     read: (faults) => ({
-      states: statesValue(faults, flags.state ?? ended),
+      states: flags.state ?? ended,
       timeoutMs: secondsValue(faults, '--timeout', flags.timeout),
     }),
     work: async ({ client, signal, progress, printBox }, { states, timeoutMs }) => {
@@ -39,11 +38,3 @@ const wait = (io: CliIo, name: string, flags: WaitFlags) =>
       return 0;
     },
   });
-
-const statesValue = (faults: FlagFaults, states: readonly string[]): readonly string[] => {
-  const known: readonly string[] = boxStates;
-  for (const state of states)
-    if (!known.includes(state))
-      faults.add('--state', `must be one of ${known.join(', ')}, not ${JSON.stringify(state)}`);
-  return states;
-};
