@@ -135,6 +135,19 @@ test('what does not go with -d is named, and so is a missing program', async () 
   expect((await run('run')).stderr).toContain('command: is missing');
 });
 
+test('who asks again while the box is put away waits no longer', async () => {
+  let arrived: () => void = () => undefined;
+  const stopping = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const { script } = runner(5, { stop: () => arrived() });
+  const { start } = await served(script);
+  const command = start(['run', 'true']);
+  await stopping;
+  command.signal('SIGINT');
+  expect(await command.done).toEqual({ code: 5, stdout: 'hello\n', stderr: '' });
+});
+
 test('Ctrl-C while the box starts removes it with --rm', async () => {
   let arrived: () => void = () => undefined;
   const starting = new Promise<void>((resolve) => {

@@ -112,6 +112,7 @@ test('serve says in one JSON line where it serves, and ends in good order at Ctr
   const { command, options } = serving(['--json', '--listen', '127.0.0.1:0', '--driver', 'sim']);
   await command.shown('\n');
   command.signal('SIGINT');
+  expect(command.handlers()).toBe(0); // the next one would end the process at once
   const { code, stdout } = await command.done;
   expect(code).toBe(0);
   expect(jsonLines(stdout)).toEqual([
