@@ -1,0 +1,40 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ParseResult, parseSync } from 'oxc-parser';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Paths of all files that git tracks or would track, relative to the root. */
+export const trackedFiles: readonly string[] = execFileSync(
+  'git',
+  ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+  { cwd: root, encoding: 'utf8' },
+)
+  .split('\0')
+  .filter((path) => path !== '' && existsSync(join(root, path)));
+
+export const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+/** A parsed source file. Generated code is not tracked, so it is not among them. */
+export interface Source {
+  readonly path: string;
+  readonly text: string;
+  readonly parsed: ParseResult;
+  /** 1-based line of an offset in `text`. */
+  lineAt(offset: number): number;
+}
+
+export const sources = (...folders: readonly string[]): readonly Source[] =>
+  trackedFiles
+    .filter((path) => /\.(ts|mjs)$/.test(path) && folders.some((folder) => path.startsWith(`${folder}/`)))
+    .map((path) => {
+      const text = textOf(path);
+      return {
+        path,
+        text,
+        parsed: parseSync(path, text),
+        lineAt: (offset) => text.slice(0, offset).split('\n').length,
+      };
+    });
