@@ -14,6 +14,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const at = (...path) => join(root, ...path);
 const stamp = 'dist/.stamp';
 const stubStamp = 'src/gen/.stamp';
+const buf = 'node_modules/@bufbuild/buf/bin/buf';
 const agentEntry = 'src/agent/main.ts';
 const stubInputs = ['proto', 'buf.yaml', 'buf.gen.yaml', 'package-lock.json'];
 const inputs = [
@@ -52,7 +53,8 @@ const buildStubs = async () => {
   await mkdir(at('node_modules/.cache'), { recursive: true });
   const aside = await mkdtemp(at('node_modules/.cache/stubs-'));
   try {
-    await runTool('node_modules/@bufbuild/buf/bin/buf', 'generate', '--output', aside);
+    await runTool(buf, 'generate', '--output', aside);
+    await describeApi(join(aside, 'src/gen/descriptor-set.ts'));
     const made = filesUnder(join(aside, 'src/gen'));
     for (const file of made) await writeIfChanged(at('src/gen', file), join(aside, 'src/gen', file));
     for (const file of filesUnder(at('src/gen'))) if (!made.includes(file)) await rm(at('src/gen', file));
@@ -60,6 +62,15 @@ const buildStubs = async () => {
     await rm(aside, { recursive: true, force: true });
   }
   await writeFile(at(stubStamp), digest);
+};
+
+/** The API's own description as a module, for server reflection. */
+const describeApi = async (target) => {
+  const binary = `${target}.binpb`;
+  await runTool(buf, 'build', '--path', 'proto/boxledger', '--exclude-source-info', '--output', binary);
+  const base64 = (await readFile(binary)).toString('base64');
+  await rm(binary);
+  await writeFile(target, `export const descriptorSet = '${base64}';\n`);
 };
 
 const compile = async () => {

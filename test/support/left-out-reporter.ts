@@ -1,5 +1,4 @@
 import type { Reporter, TestCase, TestModule, Vitest } from 'vitest/node';
-import './needs.ts';
 
 /** Says at the end of a run which suites this machine left out, and why. */
 export class LeftOutReporter implements Reporter {
@@ -20,7 +19,7 @@ export class LeftOutReporter implements Reporter {
     const counts = new Map<string, number>();
     for (const module of modules)
       for (const test of module.children.allTests('skipped')) {
-        const line = reasonOf(module, test);
+        const line = lineOf(module, test);
         counts.set(line, (counts.get(line) ?? 0) + 1);
       }
     if (counts.size === 0) return;
@@ -30,17 +29,10 @@ export class LeftOutReporter implements Reporter {
   }
 }
 
-const reasonOf = (module: TestModule, test: TestCase): string => {
-  const result = test.result();
-  const reason = (result.state === 'skipped' ? result.note : undefined) ?? leftOutBy(test);
+/** The suite's name, which says what it needs, and the note of a test that found out by itself. */
+const lineOf = (module: TestModule, test: TestCase): string => {
   const suite = test.parent.type === 'suite' ? test.parent.fullName : test.name;
-  return `${module.relativeModuleId} > ${suite}: ${reason ?? 'no reason given'}`;
-};
-
-const leftOutBy = (test: TestCase): string | undefined => {
-  for (let task: TestCase | TestCase['parent'] = test; ; task = task.parent) {
-    const { leftOut } = task.meta();
-    if (leftOut !== undefined) return leftOut;
-    if (task.type === 'module' || task.parent === undefined) return undefined;
-  }
+  const result = test.result();
+  const note = result.state === 'skipped' && result.note !== undefined ? `: ${result.note}` : '';
+  return `${module.relativeModuleId} > ${suite}${note}`;
 };
