@@ -51,15 +51,15 @@ export const boxStream = (id: BoxId): StreamId => streamId(`box/${id}`);
 export const execStream = (id: ExecId): StreamId => streamId(`exec/${id}`);
 export const hostStream = (id: HostId): StreamId => streamId(`host/${id}`);
 
-export const version = (value: bigint | number | string): Version => natural('version', value) as Version;
-export const position = (value: bigint | number | string): Position => natural('position', value) as Position;
-export const noVersion = version(0);
-
 const natural = (what: string, value: bigint | number | string): bigint => {
   const number = BigInt(value);
   if (number < 0n) throw new RangeError(`${what} ${number} is negative`);
   return number;
 };
+
+export const version = (value: bigint | number | string): Version => natural('version', value) as Version;
+export const position = (value: bigint | number | string): Position => natural('position', value) as Position;
+export const noVersion = version(0);
 
 /**
  * The id of the effect that the event at `at` in a box's stream asked for. It follows from the log, so an effect that

@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import type { Command } from '../events/commands.ts';
+
+/**
+ * What a caller asked for, as SHA-256 in hexadecimal over canonical JSON: equal for a call and its repetition. Left out is
+ * what is chosen anew each time on the caller's behalf: the id of a box or exec to be made, and where a box is placed.
+ */
+export const commandDigest = (command: Command): string =>
+  createHash('sha256')
+    .update(canonicalize(asked(command)) ?? '')
+    .digest('hex');
+
+const asked = (command: Command): object => {
+  switch (command.type) {
+    case 'box.create': {
+      const { boxId: _, ...rest } = command;
+      return rest;
+    }
+    case 'box.start': {
+      const { placement: _, ...rest } = command;
+      return rest;
+    }
+    case 'exec.request': {
+      const { execId: _, ...rest } = command;
+      return rest;
+    }
+    default:
+      return command;
+  }
+};

@@ -1,0 +1,133 @@
+import type { BoxId } from '../kernel/ids.ts';
+import { boxStream } from '../kernel/ids.ts';
+import type { Cursor, EventLog, LogFilter } from './event-store.ts';
+import type { LogEntry, LogTail } from './log-tail.ts';
+
+/** `caught-up` comes once: everything that was readable has been given, what follows is live. */
+export type FeedItem =
+  | { readonly kind: 'event'; readonly event: LogEntry }
+  | { readonly kind: 'caught-up'; readonly cursor: Cursor };
+
+export interface FollowOptions {
+  /** Go on after this cursor; `'now'`: only what comes from now on. */
+  readonly from: Cursor | 'now';
+  readonly filter?: LogFilter | undefined;
+  readonly signal: AbortSignal;
+}
+
+const pageSize = 256;
+
+/**
+ * The log as an endless sequence: first from the database, then from the process's one tail, and from the database again
+ * for a reader that has fallen behind what the tail keeps. Nothing is skipped or repeated, and nothing is read ahead of
+ * a slow reader. Ends when the signal aborts.
+ */
+export class LogFeed {
+  readonly #log: EventLog;
+  readonly #tail: LogTail;
+
+  constructor(log: EventLog, tail: LogTail) {
+    this.#log = log;
+    this.#tail = tail;
+  }
+
+  async *follow({ from, filter, signal }: FollowOptions): AsyncGenerator<FeedItem, void, undefined> {
+    await this.#tail.start();
+    let cursor = from === 'now' ? await this.#log.end() : from;
+    let caughtUp = false;
+    while (!signal.aborted) {
+      for await (const event of this.#pages(cursor, filter, signal)) {
+        cursor = event.cursor;
+        yield { kind: 'event', event };
+      }
+      // What becomes readable from here on is entry `mark` or later; what the next pages give may be among them.
+      const mark = this.#tail.next;
+      const seen = new Set<bigint>();
+      for await (const event of this.#pages(cursor, filter, signal)) {
+        cursor = event.cursor;
+        seen.add(event.position);
+        yield { kind: 'event', event };
+      }
+      if (!caughtUp) yield { kind: 'caught-up', cursor };
+      caughtUp = true;
+      for await (const event of this.#live(mark, filter, seen, signal)) {
+        cursor = event.cursor;
+        yield { kind: 'event', event };
+      }
+    }
+  }
+
+  async *#pages(after: Cursor, filter: LogFilter | undefined, signal: AbortSignal): AsyncGenerator<LogEntry> {
+    let cursor = after;
+    while (!signal.aborted) {
+      const page = await this.#log.readAll(cursor, pageSize, filter);
+      yield* page.events;
+      if (page.events.length < pageSize) return;
+      cursor = page.cursor;
+    }
+  }
+
+  /** Entries of the tail from `number` on; returns when the tail has forgotten the next one or the signal aborts. */
+  async *#live(
+    number: number,
+    filter: LogFilter | undefined,
+    seen: ReadonlySet<bigint>,
+    signal: AbortSignal,
+  ): AsyncGenerator<LogEntry> {
+    for (let at = number; !signal.aborted; ) {
+      const entry = this.#tail.entry(at);
+      if (entry === 'gone') return;
+      if (entry === 'ahead') {
+        await this.#advance(at, signal);
+        continue;
+      }
+      at += 1;
+      if (!seen.has(entry.position) && matches(entry, filter)) yield entry;
+    }
+  }
+
+  /** Resolves when the tail has got to entry `number`, or the signal has aborted. */
+  #advance(number: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        off();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const off = this.#tail.onAdvance(() => {
+        if (this.#tail.next > number) done();
+      });
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted || this.#tail.next > number) done();
+    });
+  }
+
+  /**
+   * Runs `check` now and after each event of the box until it gives something other than undefined. Throws the signal's
+   * reason when it aborts first.
+   */
+  async untilBox<Found>(
+    boxId: BoxId,
+    check: () => Promise<Found | undefined>,
+    signal: AbortSignal,
+  ): Promise<Found> {
+    await this.#tail.start();
+    const mark = this.#tail.next;
+    const first = await check();
+    if (first !== undefined) return first;
+    for await (const _ of this.#live(mark, { streamId: boxStream(boxId) }, new Set(), signal)) {
+      const found = await check();
+      if (found !== undefined) return found;
+    }
+    signal.throwIfAborted();
+    return this.untilBox(boxId, check, signal); // fell behind the tail: look again
+  }
+}
+
+const matches = (event: LogEntry, filter: LogFilter | undefined): boolean =>
+  filter === undefined ||
+  ((filter.tenant === undefined || event.tenant === filter.tenant) &&
+    (filter.streamId === undefined || event.streamId === filter.streamId) &&
+    (filter.types === undefined || filter.types.includes(event.type)) &&
+    (filter.categories === undefined ||
+      filter.categories.includes(event.streamId.slice(0, event.streamId.indexOf('/')))));

@@ -1,0 +1,250 @@
+import type { BoxView } from '../events/box-view.ts';
+import type { Command } from '../events/commands.ts';
+import type { EffectIntent } from '../events/effects.ts';
+import type { DomainEvent, Provenance } from '../events/envelope.ts';
+import { assert } from '../kernel/assert.ts';
+import type { CrashProbe } from '../kernel/crash-point.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { type CommandId, version } from '../kernel/ids.ts';
+import type { Clock, IdSource } from '../kernel/ports.ts';
+import type { Timestamp } from '../kernel/time.ts';
+import type { Decision } from '../machines/decision.ts';
+import { type AnyAggregate, aggregateForCommand, aggregateForStream } from './aggregates.ts';
+import { commandDigest } from './command-digest.ts';
+import { claimRefusal, nameRefusal, reusedRefusal, versionRefusal } from './command-refusals.ts';
+import type { Answer, CommandDoor, CommandMeta } from './door.ts';
+import type {
+  AppendRequest,
+  AppendResult,
+  BoxRow,
+  EventLog,
+  EventStore,
+  StreamAppend,
+} from './event-store.ts';
+import { fingerprintOf, type StreamState, StreamStates } from './stream-states.ts';
+
+export interface DoorOptions {
+  readonly store: EventStore;
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  /** Told of each commit's effects; must neither throw nor wait. */
+  readonly onEffects: (effects: readonly EffectIntent[]) => void;
+  readonly crash: CrashProbe;
+  /** How many streams' states are kept in memory between commands. */
+  readonly keepStates: number;
+}
+
+/** How often a command is decided anew because its stream had moved on; past that the caller is asked to come again. */
+const conflictsMax = 20;
+
+/** A command on its way: what does not change however often it is decided. */
+interface Passage {
+  readonly command: Command;
+  readonly meta: CommandMeta;
+  readonly aggregate: AnyAggregate;
+  readonly commandId: CommandId;
+  readonly digest: string;
+}
+
+/** What was decided, on which state, and at which moment: the events are dated with it. */
+interface Verdict {
+  readonly stream: StreamState;
+  readonly now: Timestamp;
+  readonly decision: Decision<unknown, DomainEvent>;
+}
+
+type Accepted = Extract<Verdict['decision'], { kind: 'accepted' }>;
+
+/**
+ * The one door. A command is decided on the state kept from the last one, so that its whole way is one round trip; what
+ * the kept state would refuse, or finds already so, is looked at again on a fresh one before the caller hears it.
+ */
+export class Door implements CommandDoor {
+  readonly #options: DoorOptions;
+  readonly #states: StreamStates;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+    this.#states = new StreamStates(options.store, options.log, options.keepStates);
+  }
+
+  async submit(command: Command, meta: CommandMeta): Promise<Answer> {
+    const aggregate = aggregateForCommand(command);
+    const commandId = meta.commandId ?? this.#options.ids.commandId();
+    const passage = { command, meta, aggregate, commandId, digest: commandDigest(command) };
+    const streamId = aggregate.streamOf(command);
+    const kept = this.#states.kept(streamId);
+    let verdict = this.#decide(passage, kept ?? (await this.#states.load(streamId)));
+    if (kept !== undefined && verdict.decision.kind !== 'accepted')
+      verdict = this.#decide(passage, await this.#states.load(streamId));
+    for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
+      const answer = await this.#answer(passage, verdict);
+      if (answer !== 'version-conflict') return answer;
+      verdict = this.#decide(passage, await this.#states.load(streamId));
+    }
+    throw new BoxledgerError(
+      'Unavailable',
+      `${streamId} changed ${conflictsMax} times while the command was decided`,
+      {
+        help: 'Call again with the same command id.',
+      },
+    );
+  }
+
+  #decide({ command, meta, aggregate }: Passage, stream: StreamState): Verdict {
+    const now = this.#options.clock.now();
+    const expected = meta.expectedVersion;
+    const decision: Verdict['decision'] =
+      expected !== undefined && expected !== stream.version
+        ? { kind: 'refused', refusal: versionRefusal(stream.streamId, stream.version, expected) }
+        : aggregate.decide(stream.state, command, { now, version: stream.version, tenant: meta.tenant });
+    return { stream, now, decision };
+  }
+
+  async #answer(passage: Passage, verdict: Verdict): Promise<Answer | 'version-conflict'> {
+    const { decision } = verdict;
+    switch (decision.kind) {
+      case 'accepted':
+        return this.#append(passage, verdict, decision);
+      case 'already-so':
+        return this.#alreadySo(passage, verdict);
+      case 'refused':
+        return (await this.#answeredBefore(passage)) ?? decision;
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  async #append(
+    passage: Passage,
+    verdict: Verdict,
+    accepted: Accepted,
+  ): Promise<Answer | 'version-conflict'> {
+    const { command, meta, aggregate } = passage;
+    this.#options.crash('append.before', command.type);
+    const append = streamAppend(aggregate, verdict.stream, accepted);
+    const result = await this.#options.store.append(this.#request(passage, verdict, append));
+    if (result.kind !== 'appended') return this.#notAppended(passage, result);
+    this.#options.crash('append.after', command.type);
+    const [appended] = result.streams;
+    assert(appended !== undefined, 'an append of one stream answers with one stream');
+    this.#states.keep(appended, accepted.state, meta.tenant);
+    this.#options.onEffects(accepted.effects);
+    return {
+      kind: 'accepted',
+      streamId: appended.streamId,
+      version: appended.version,
+      events: appended.events,
+      view: aggregate.view(accepted.state),
+    };
+  }
+
+  async #notAppended(
+    passage: Passage,
+    result: Exclude<AppendResult, { kind: 'appended' }>,
+  ): Promise<Answer | 'version-conflict'> {
+    switch (result.kind) {
+      case 'version-conflict':
+        this.#states.forget(result.streamId);
+        return 'version-conflict';
+      case 'answered-before':
+        return this.#firstAnswer(result.answer);
+      case 'command-reused':
+        return { kind: 'refused', refusal: reusedRefusal(passage.commandId) };
+      case 'name-taken':
+        return (
+          (await this.#answeredBefore(passage)) ?? { kind: 'refused', refusal: nameRefusal(result.name) }
+        );
+      case 'claim-lost':
+        return (await this.#answeredBefore(passage)) ?? { kind: 'refused', refusal: claimRefusal };
+      default:
+        return result satisfies never;
+    }
+  }
+
+  /** Success with nothing to append. Kept only under an id that the caller chose: nobody can repeat any other. */
+  async #alreadySo(passage: Passage, verdict: Verdict): Promise<Answer> {
+    const { stream } = verdict;
+    if (passage.meta.commandId !== undefined) {
+      const result = await this.#options.store.append(this.#request(passage, verdict, undefined));
+      if (result.kind !== 'appended') {
+        const other = await this.#notAppended(passage, result);
+        if (other !== 'version-conflict') return other;
+      }
+    }
+    return {
+      kind: 'already-so',
+      streamId: stream.streamId,
+      version: stream.version,
+      events: [],
+      view: stream.state === undefined ? null : passage.aggregate.view(stream.state),
+    };
+  }
+
+  /** A command that was answered before gets its first answer, whatever is so by now. */
+  async #answeredBefore({ commandId, digest, meta }: Passage): Promise<Answer | undefined> {
+    if (meta.commandId === undefined) return undefined;
+    const earlier = await this.#options.store.answerOf(meta.tenant, commandId, digest);
+    if (earlier === undefined) return undefined;
+    return earlier.kind === 'command-reused'
+      ? { kind: 'refused', refusal: reusedRefusal(commandId) }
+      : this.#firstAnswer(earlier.answer);
+  }
+
+  async #firstAnswer({ kind, streamId, version }: AppendRequest['command']['answer']): Promise<Answer> {
+    const stream = await this.#states.foldTo(streamId, version);
+    return { kind, streamId, version, events: [], view: aggregateForStream(streamId).view(stream.state) };
+  }
+
+  #request(passage: Passage, { stream, now }: Verdict, append: StreamAppend | undefined): AppendRequest {
+    const { meta, commandId, digest } = passage;
+    const kind = append === undefined ? 'already-so' : 'accepted';
+    const after = version(stream.version + BigInt(append?.events.length ?? 0));
+    return {
+      command: { id: commandId, digest, answer: { kind, streamId: stream.streamId, version: after } },
+      provenance: this.#provenance(meta, commandId),
+      occurredAt: now,
+      streams: append === undefined ? [] : [append],
+      settles: meta.settles ?? null,
+    };
+  }
+
+  #provenance(meta: CommandMeta, commandId: CommandId): Provenance {
+    return {
+      tenant: meta.tenant,
+      actor: meta.actor,
+      reason: meta.reason ?? null,
+      commandId,
+      correlationId: meta.correlationId ?? this.#options.ids.correlationId(),
+      causationId: meta.causationId ?? null,
+      traceparent: meta.traceparent ?? null,
+    };
+  }
+}
+
+const streamAppend = (aggregate: AnyAggregate, stream: StreamState, accepted: Accepted): StreamAppend => ({
+  streamId: stream.streamId,
+  expectedVersion: stream.version,
+  previousHash: stream.hash,
+  events: accepted.events,
+  snapshot: aggregate.persist(accepted.state),
+  fingerprint: fingerprintOf(aggregate),
+  effects: accepted.effects,
+  cancels: accepted.cancels,
+  row: boxRow(aggregate.view(accepted.state)),
+});
+
+/** The row of the `boxes` read model that a view stands in; null for streams that have none. */
+export const boxRow = (view: BoxView | null): BoxRow | null =>
+  view === null
+    ? null
+    : {
+        boxId: view.boxId,
+        tenant: view.tenant,
+        name: view.name,
+        state: view.state,
+        labels: view.options.labels,
+        hostId: view.placement?.hostId ?? null,
+        view,
+      };
