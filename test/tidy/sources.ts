@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type ParseResult, parseSync } from 'oxc-parser';
@@ -13,7 +13,11 @@ export const trackedFiles: readonly string[] = execFileSync(
   { cwd: root, encoding: 'utf8' },
 )
   .split('\0')
-  .filter((path) => path !== '' && existsSync(join(root, path)));
+  .filter((path) => path !== '' && isFile(path));
+
+function isFile(path: string): boolean {
+  return statSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true;
+}
 
 export const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 
