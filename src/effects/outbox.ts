@@ -1,6 +1,6 @@
 import type { EffectClaim } from '../commands/event-store.ts';
 import type { EffectIntent, EffectKind } from '../events/effects.ts';
-import type { BoxId, CorrelationId, EffectId, HostId } from '../kernel/ids.ts';
+import type { BoxId, CorrelationId, EffectId, HostId, TenantId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 
 /**
@@ -33,6 +33,7 @@ export type ClaimResult =
   | { readonly kind: 'over' };
 
 export interface OverdueEffect extends EffectClaim {
+  readonly tenant: TenantId;
   readonly boxId: BoxId;
   readonly generation: number;
   readonly kind: EffectKind;

@@ -21,6 +21,9 @@ export const stopMannerSchema = z.enum(['graceful', 'terminated', 'killed', 'alr
 /**
  * Everything that can happen to a box: the vocabulary of its stream and of its statechart, which are one. A schema
  * never changes its meaning; a new meaning is a new schema version with an upcaster.
+ *
+ * An event with `timeoutMs` asks for an effect whose deadline is that much after the event; waiting in the queue and
+ * any pause before a retry are counted in.
  */
 export const boxEventSchema = z.discriminatedUnion('type', [
   event('box.created', z.strictObject({ name: nameSchema, options: boxOptionsSchema })),

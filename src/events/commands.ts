@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { limits } from '../kernel/limits.ts';
 import { placementSchema } from './box-events.ts';
 import { boxOptionsSchema } from './box-options.ts';
 import { effectOutcomeSchema } from './effects.ts';
@@ -7,6 +8,7 @@ import { failureSchema } from './failure.ts';
 import { capacitySchema } from './host-events.ts';
 import { exitSchema } from './process.ts';
 import {
+  boundedText,
   boxIdSchema,
   durationMsSchema,
   effectIdSchema,
@@ -23,7 +25,8 @@ export const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.create', { name: nameSchema, options: boxOptionsSchema }),
   /** `placement` is chosen before the command enters; the statechart uses it only if it starts the box. */
   boxCommand('box.start', { placement: placementSchema }),
-  boxCommand('box.stop', { timeoutMs: durationMsSchema.optional() }),
+  /** `timeoutMs`: how long the box may take to shut down by itself before it is made to. */
+  boxCommand('box.stop', { timeoutMs: durationMsSchema.max(limits.stopTimeoutMaxMs).optional() }),
   boxCommand('box.pause', {}),
   boxCommand('box.resume', {}),
   boxCommand('box.remove', { force: z.boolean().default(false) }),
@@ -63,7 +66,7 @@ const hostCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Ty
 
 export const hostCommandSchema = z.discriminatedUnion('type', [
   hostCommand('host.join', {
-    hostname: z.string(),
+    hostname: boundedText(256),
     driver: z.enum(['process', 'qemu', 'sim']),
     capacity: capacitySchema,
   }),

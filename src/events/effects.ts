@@ -57,8 +57,16 @@ const intentBase = {
   deadline: timestampSchema,
 };
 
+type ArgsSchema<Kind extends EffectKind> = (typeof effectKinds)[Kind]['args'];
+type ResultSchema<Kind extends EffectKind> = (typeof effectKinds)[Kind]['result'];
+
+// The two casts below: reading a property through a generic key gives the union over all kinds.
 const intent = <Kind extends EffectKind>(kind: Kind) =>
-  z.strictObject({ ...intentBase, kind: z.literal(kind), args: effectKinds[kind].args });
+  z.strictObject({
+    ...intentBase,
+    kind: z.literal(kind),
+    args: effectKinds[kind].args as ArgsSchema<Kind>,
+  });
 
 export const effectIntentSchema = z.discriminatedUnion('kind', [
   intent('vm.boot'),
@@ -73,7 +81,10 @@ const outcome = <Kind extends EffectKind>(kind: Kind) =>
   z.strictObject({
     kind: z.literal(kind),
     outcome: z.discriminatedUnion('status', [
-      z.strictObject({ status: z.literal('succeeded'), result: effectKinds[kind].result }),
+      z.strictObject({
+        status: z.literal('succeeded'),
+        result: effectKinds[kind].result as ResultSchema<Kind>,
+      }),
       z.strictObject({ status: z.literal('failed'), failure: failureSchema }),
     ]),
   });

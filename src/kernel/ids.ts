@@ -51,6 +51,8 @@ export const boxStream = (id: BoxId): StreamId => streamId(`box/${id}`);
 export const execStream = (id: ExecId): StreamId => streamId(`exec/${id}`);
 export const hostStream = (id: HostId): StreamId => streamId(`host/${id}`);
 
+export const boxOfStream = (stream: StreamId): BoxId => boxId(stream.slice('box/'.length));
+
 const natural = (what: string, value: bigint | number | string): bigint => {
   const number = BigInt(value);
   if (number < 0n) throw new RangeError(`${what} ${number} is negative`);

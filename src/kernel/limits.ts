@@ -26,6 +26,11 @@ export const limits = {
 
   pageSizeDefault: 100,
   pageSizeMax: 1000,
+  /** How long a call waits for a box when its caller names no deadline. */
+  callWaitMs: 10 * 60 * 1000,
+  /** What an error may weigh in HTTP/2 trailers: some clients refuse more than 8 KiB of them in all. */
+  errorMessageMaxBytes: 1024,
+  errorDetailsMaxBytes: 4 * 1024,
   messageMaxBytes: 4 * 1024 * 1024,
   dataChunkBytes: 64 * 1024,
 
@@ -33,6 +38,15 @@ export const limits = {
   shutdownGuestTimeoutMs: 10_000,
   shutdownTermTimeoutMs: 2_000,
   freezeTimeoutMs: 5_000,
+  thawTimeoutMs: 5_000,
+  diskRemoveTimeoutMs: 60_000,
+  /** Longest time that a caller may give a box to shut down by itself. */
+  stopTimeoutMaxMs: 60 * 60 * 1000,
+  /** What an effect's deadline allows on top of the work itself: waiting in the queue, and clearing up after a failure. */
+  effectMarginMs: 60_000,
+  /** Pause before an effect is asked for again after a failure: the first, doubling up to the last. */
+  retryFirstDelayMs: 1_000,
+  retryMaxDelayMs: 60_000,
   consoleTailBytes: 8 * 1024,
 } as const;
 

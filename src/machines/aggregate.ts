@@ -12,8 +12,8 @@ import type { Decision, DecisionContext } from './decision.ts';
 export interface Aggregate<State, Cmd extends Command, Event extends DomainEvent> {
   /** First part of its stream ids. */
   readonly category: 'box' | 'exec' | 'host';
-  /** Hash of the statechart's definition: a snapshot made by another one is not used. */
-  readonly fingerprint: string;
+  /** The statechart and the shape of its context as stable JSON text: a snapshot made by another one is not used. */
+  readonly definition: string;
   streamOf(command: Cmd): StreamId;
   decide(state: State | undefined, command: Cmd, context: DecisionContext): Decision<State, Event>;
   /** Throws `BrokenInvariant` for an event that the statechart cannot take. */

@@ -1,0 +1,30 @@
+import type { Logger } from 'pino';
+import type { CommandDoor } from '../commands/door.ts';
+import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
+import type { LogFeed } from '../commands/log-feed.ts';
+import type { Placement } from '../events/box-events.ts';
+import type { Capacity } from '../events/host-events.ts';
+import type { Actor } from '../events/schemas.ts';
+import type { TenantId } from '../kernel/ids.ts';
+import type { IdSource } from '../kernel/ports.ts';
+import type { GuestAccess } from './guest-access.ts';
+
+/** Everything that the services stand on. */
+export interface ApiDeps {
+  readonly door: CommandDoor;
+  readonly boxes: BoxDirectory;
+  readonly log: EventLog;
+  readonly feed: LogFeed;
+  readonly guests: GuestAccess;
+  /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
+  readonly placement: (box: BoxRecord) => Promise<Placement>;
+  /** What the largest host has: no box may ask for more. */
+  readonly capacity: Capacity;
+  readonly ids: IdSource;
+  readonly tenant: TenantId;
+  /** Who a caller is that does not say so. */
+  readonly localActor: Actor;
+  /** The bearer token that every call but health checks needs; undefined: none. */
+  readonly token: string | undefined;
+  readonly logger: Logger;
+}

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import type { BoxRecord } from '../commands/event-store.ts';
+import { type BoxOptions, boxOptionsSchema } from '../events/box-options.ts';
+import type { BoxCommand } from '../events/commands.ts';
+import type {
+  CreateResponse,
+  PauseResponse,
+  RemoveResponse,
+  ResumeResponse,
+  StartResponse,
+  StopResponse,
+} from '../gen/boxledger/v1/box_service.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { type BoxId, idAlphabet } from '../kernel/ids.ts';
+import type { ApiDeps } from './api-deps.ts';
+import { findBox, forBox, metaOf, submit } from './box-access.ts';
+import type { CallScope } from './call-scope.ts';
+import { encodeBox, encodeRecord } from './encode.ts';
+import { snakeCase } from './field-path.ts';
+import { type Change, outcomeOf } from './outcome.ts';
+import type {
+  CreateParsed,
+  Mutation,
+  pauseSchema,
+  removeSchema,
+  resumeSchema,
+  startSchema,
+  stopSchema,
+} from './requests.ts';
+
+/** The calls that change boxes. */
+
+export const create =
+  (deps: ApiDeps) =>
+  async (request: CreateParsed, { caller }: CallScope): Promise<CreateResponse> => {
+    const { mutation, options, getOrCreate } = request;
+    const boxId = deps.ids.boxId();
+    const name = request.name ?? madeUpName(boxId, mutation);
+    const answer = await deps.door.submit(
+      { type: 'box.create', boxId, name, options },
+      metaOf(caller, mutation),
+    );
+    if (answer.kind !== 'refused') {
+      const { view, version } = forBox(answer);
+      return { box: encodeBox(view, version), created: true };
+    }
+    if (!getOrCreate || answer.refusal.code !== 'AlreadyExists')
+      throw BoxledgerError.fromRefusal(answer.refusal);
+    const existing = await findBox(deps, caller.tenant, name);
+    const differing = differences(options, existing.view.options);
+    if (differing.length > 0)
+      throw new BoxledgerError(
+        'AlreadyExists',
+        `Box ${name} exists with other options: ${differing.join(', ')}.`,
+        {
+          help: 'Ask for the same options, or choose another name.',
+          details: { boxId: existing.boxId, name, differing },
+        },
+      );
+    return { box: encodeRecord(existing), created: false };
+  };
+
+const madeUpNameLength = 10;
+
+/** From the command's id where there is one, so that a repeated call makes up the same name. */
+const madeUpName = (boxId: BoxId, { commandId }: Mutation): string =>
+  commandId === undefined
+    ? `box-${boxId.slice(-madeUpNameLength)}`
+    : `box-${Array.from(
+        createHash('sha256').update(commandId).digest().subarray(0, madeUpNameLength),
+        (byte) => idAlphabet[byte % idAlphabet.length],
+      ).join('')}`;
+
+const differences = (asked: BoxOptions, has: BoxOptions): readonly string[] =>
+  Object.keys(boxOptionsSchema.shape).flatMap((key) => {
+    const option = key as keyof BoxOptions; // Object.keys forgets the literal types
+    return sorted(asked[option]) === sorted(has[option]) ? [] : [snakeCase(option)];
+  });
+
+const sorted = (value: BoxOptions[keyof BoxOptions]): string | undefined =>
+  JSON.stringify(
+    typeof value === 'object' ? Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)) : value,
+  );
+
+export const start =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof startSchema>, scope: CallScope): Promise<StartResponse> =>
+    change(deps, 'start', request, scope, async (box) => ({
+      type: 'box.start',
+      boxId: box.boxId,
+      placement: await deps.placement(box),
+    }));
+
+export const stop =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof stopSchema>, scope: CallScope): Promise<StopResponse> =>
+    change(deps, 'stop', request, scope, ({ boxId }) => ({
+      type: 'box.stop',
+      boxId,
+      timeoutMs: request.timeoutMs,
+    }));
+
+export const pause =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof pauseSchema>, scope: CallScope): Promise<PauseResponse> =>
+    change(deps, 'pause', request, scope, ({ boxId }) => ({ type: 'box.pause', boxId }));
+
+export const resume =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof resumeSchema>, scope: CallScope): Promise<ResumeResponse> =>
+    change(deps, 'resume', request, scope, ({ boxId }) => ({ type: 'box.resume', boxId }));
+
+export const remove =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof removeSchema>, scope: CallScope): Promise<RemoveResponse> =>
+    change(deps, 'remove', request, scope, ({ boxId }) => ({
+      type: 'box.remove',
+      boxId,
+      force: request.force,
+    }));
+
+interface ChangeRequest {
+  readonly mutation: Mutation;
+  readonly box: string;
+  readonly wait: boolean;
+}
+
+const change = async (
+  deps: ApiDeps,
+  what: Change,
+  { mutation, box, wait }: ChangeRequest,
+  scope: CallScope,
+  command: (box: BoxRecord) => BoxCommand | Promise<BoxCommand>,
+) => {
+  const found = await findBox(deps, scope.caller.tenant, box);
+  const answer = forBox(await submit(deps, await command(found), metaOf(scope.caller, mutation)));
+  return {
+    box: wait
+      ? encodeRecord(await outcomeOf(deps, what, answer, scope))
+      : encodeBox(answer.view, answer.version),
+  };
+};

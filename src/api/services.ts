@@ -1,0 +1,47 @@
+import type { ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import type { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
+import type { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
+import * as commands from './box-commands.ts';
+import * as reads from './box-reads.ts';
+import { bidiStream, clientStream, type Service, serverStream, unary } from './calls.ts';
+import { copyIn, copyOut } from './copy.ts';
+import { readAll, readStream } from './event-reads.ts';
+import { exec } from './exec.ts';
+import { tolerant } from './received.ts';
+import * as requests from './requests.ts';
+
+/** Which schema and which work answer each method. A method left out does not compile. */
+
+export const boxHandlers = (service: Service) => {
+  const { deps } = service;
+  return {
+    create: unary(service, requests.createSchema(deps.capacity), commands.create(deps)),
+    get: unary(service, requests.getSchema, reads.get(deps)),
+    list: unary(service, requests.listSchema, reads.list(deps)),
+    start: unary(service, requests.startSchema, commands.start(deps)),
+    stop: unary(service, requests.stopSchema, commands.stop(deps)),
+    remove: unary(service, requests.removeSchema, commands.remove(deps)),
+    pause: unary(service, requests.pauseSchema, commands.pause(deps)),
+    resume: unary(service, requests.resumeSchema, commands.resume(deps)),
+    wait: unary(service, requests.waitSchema, reads.wait(deps)),
+    watch: serverStream(service, requests.watchSchema, reads.watch(deps)),
+    exec: bidiStream(service, requests.execRequestSchema, exec(deps)),
+    copyIn: clientStream(service, requests.copyInRequestSchema, copyIn(deps)),
+    copyOut: serverStream(service, requests.copyOutSchema, copyOut(deps)),
+    metrics: unary(service, requests.metricsSchema, reads.metrics(deps)),
+  } satisfies Handlers<typeof BoxServiceService>;
+};
+
+export const eventHandlers = (service: Service) => {
+  const { deps } = service;
+  return {
+    readStream: serverStream(service, requests.readStreamSchema, readStream(deps)),
+    readAll: serverStream(service, requests.readAllSchema, readAll(deps)),
+  } satisfies Handlers<typeof EventServiceService>;
+};
+
+type Handlers<Definition> = { readonly [Method in keyof Definition]: UntypedHandleCall };
+
+/** A generated service whose methods never fail to decode a request. */
+export const tolerantMethods = (definition: ServiceDefinition): ServiceDefinition =>
+  Object.fromEntries(Object.entries(definition).map(([name, method]) => [name, tolerant(method)]));

@@ -1,0 +1,225 @@
+import type { Job, JobsOptions, Processor, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq';
+import { DelayedError } from 'bullmq';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { effectIdSchema } from '../events/schemas.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import type { EffectId, HostId } from '../kernel/ids.ts';
+import type { Consumer, DeliveryAnswer, EffectQueue } from './effect-queue.ts';
+import type { DueEffect } from './outbox.ts';
+
+/**
+ * The effect queue on BullMQ. What carries the jobs (Postgres or Redis) is a `QueueCarrier`; everything else is the same.
+ *
+ * 1. A job is an effect's id and nothing more; the outbox knows the rest.
+ * 2. A job is removed as soon as it is answered, so that the same effect can be enqueued again, and nothing is kept.
+ * 3. BullMQ retries nothing: one attempt. Retries, back-off and deadlines belong to the runner and the outbox.
+ * 4. A host has one consumer. Jobs that are active when it begins belong to one that died, and are delivered again at
+ *    once; should a consumer die unseen, its jobs come again when their lock has run out.
+ */
+
+/** The only difference between the backends. */
+export interface QueueCarrier {
+  queue(name: string, options: Omit<QueueOptions, 'connection'>): JobQueue;
+  worker(name: string, processor: Processor, options: Omit<WorkerOptions, 'connection'>): JobWorker;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** What is used of BullMQ's classes, whose types differ with the backend. */
+export type JobQueue = Pick<
+  Queue,
+  'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
+> & { on(event: 'error', listener: (error: Error) => void): unknown };
+export type JobWorker = Pick<Worker, 'close'> & {
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  waitUntilReady(): Promise<unknown>;
+};
+
+export interface BullmqQueueOptions {
+  readonly log: Logger;
+  /** How long a job stays with a consumer that gives no sign of life. */
+  readonly lockMs?: number;
+  /** How often jobs are looked for whose consumer gave no sign of life. */
+  readonly stalledCheckMs?: number;
+  /** After this time without an answer from the queue, enqueueing has failed. */
+  readonly enqueueTimeoutMs?: number;
+}
+
+const jobSchema = z.object({ effectId: effectIdSchema });
+const jobName = 'effect';
+const jobOptions: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
+/** A delivery that was cut short by `close` comes again after this time. */
+const cutShortDelayMs = 100;
+
+const nameOf = (hostId: HostId) => `effects-${hostId}`;
+/** The braces keep all keys of one queue in one slot of a Redis Cluster. */
+const prefixOf = (hostId: HostId) => `{boxledger-${hostId}}`;
+
+export class BullmqEffectQueue implements EffectQueue {
+  readonly #carrier: QueueCarrier;
+  readonly #log: Logger;
+  readonly #lockMs: number;
+  readonly #stalledCheckMs: number;
+  readonly #enqueueTimeoutMs: number;
+  readonly #queues = new Map<HostId, JobQueue>();
+  readonly #consumers = new Set<Consumer>();
+
+  constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
+    this.#carrier = carrier;
+    this.#log = options.log;
+    this.#lockMs = options.lockMs ?? 30_000;
+    this.#stalledCheckMs = options.stalledCheckMs ?? 15_000;
+    this.#enqueueTimeoutMs = options.enqueueTimeoutMs ?? 5_000;
+  }
+
+  async enqueue(effects: readonly DueEffect[]): Promise<void> {
+    const byHost = new Map<HostId, DueEffect[]>();
+    for (const effect of effects) byHost.set(effect.hostId, [...(byHost.get(effect.hostId) ?? []), effect]);
+    const added = [...byHost].map(([hostId, due]) =>
+      this.#asking(hostId, (queue) =>
+        queue.addBulk(
+          due.map(({ effectId, delayMs }) => ({
+            name: jobName,
+            data: { effectId },
+            opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
+          })),
+        ),
+      ),
+    );
+    const failed = (await Promise.allSettled(added)).find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  async consume(
+    hostId: HostId,
+    concurrency: number,
+    deliver: (effectId: EffectId) => Promise<DeliveryAnswer>,
+  ): Promise<Consumer> {
+    await this.#takeOver(hostId);
+    let cutShort: (answer: DeliveryAnswer) => void = () => undefined;
+    const closed = new Promise<DeliveryAnswer>((resolve) => {
+      cutShort = resolve;
+    });
+    const worker = this.#carrier.worker(
+      nameOf(hostId),
+      async (job, token) => {
+        const effectId = this.#parse(job);
+        if (effectId === undefined) return;
+        const answer = await Promise.race([deliver(effectId), closed]);
+        if (answer.kind === 'done') return;
+        await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(answer.delayMs)), token);
+        throw new DelayedError();
+      },
+      {
+        concurrency,
+        prefix: prefixOf(hostId),
+        lockDuration: this.#lockMs,
+        stalledInterval: this.#stalledCheckMs,
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        runRetryDelay: 1_000,
+        // For jobs that somebody else added; ours say so themselves.
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
+    worker.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: consumer'));
+    try {
+      await worker.waitUntilReady();
+    } catch (error) {
+      await worker.close(true);
+      throw unavailable(error);
+    }
+    const consumer: Consumer = {
+      close: async (timeoutMs) => {
+        const timer = setTimeout(() => cutShort({ kind: 'later', delayMs: cutShortDelayMs }), timeoutMs);
+        await worker.close();
+        clearTimeout(timer);
+        this.#consumers.delete(consumer);
+      },
+    };
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close(0)));
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+    this.#queues.clear();
+    await this.#carrier.close();
+  }
+
+  /** Number of jobs that the queue holds for a host, in whatever state. */
+  async depth(hostId: HostId): Promise<number> {
+    return this.#asking(hostId, async (queue) => {
+      const counts = await queue.getJobCounts();
+      return Object.values(counts).reduce((sum, count) => sum + count, 0);
+    });
+  }
+
+  /** Upholds 4: BullMQ would wait for the lock of the dead to run out. */
+  async #takeOver(hostId: HostId) {
+    await this.#asking(hostId, async (queue) => {
+      if ((await queue.getActiveCount()) === 0) return;
+      const left = await queue.getJobs(['active', 'waiting', 'delayed']);
+      await queue.obliterate({ force: true });
+      const effects = left.flatMap((job) => this.#parse(job) ?? []);
+      await queue.addBulk(
+        effects.map((effectId) => ({
+          name: jobName,
+          data: { effectId },
+          opts: { ...jobOptions, jobId: effectId },
+        })),
+      );
+    });
+  }
+
+  #parse(job: Job): EffectId | undefined {
+    const parsed = jobSchema.safeParse(job.data);
+    if (parsed.success) return parsed.data.effectId;
+    this.#log.error({ jobId: job.id, fault: parsed.error.message }, 'effect queue: dropped a malformed job');
+    return undefined;
+  }
+
+  /** A queue that failed to answer is forgotten: BullMQ remembers a failed connection for ever. */
+  async #asking<T>(hostId: HostId, ask: (queue: JobQueue) => Promise<T>): Promise<T> {
+    const queue = this.#queueOf(hostId);
+    let timer: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`the effect queue did not answer within ${this.#enqueueTimeoutMs} ms`)),
+        this.#enqueueTimeoutMs,
+      );
+    });
+    try {
+      return await Promise.race([ask(queue), tooLate]);
+    } catch (error) {
+      if (this.#queues.get(hostId) === queue) this.#queues.delete(hostId);
+      queue.close().catch((err: unknown) => this.#log.warn({ err, hostId }, 'effect queue: producer'));
+      throw unavailable(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #queueOf(hostId: HostId): JobQueue {
+    const known = this.#queues.get(hostId);
+    if (known !== undefined) return known;
+    const queue = this.#carrier.queue(nameOf(hostId), {
+      prefix: prefixOf(hostId),
+      streams: { events: { maxLen: 100 } },
+    });
+    queue.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: producer'));
+    this.#queues.set(hostId, queue);
+    return queue;
+  }
+}
+
+/** Whatever goes wrong between us and the queue, the queue could not be had: the outbox remembers for it. */
+export const unavailable = (cause: unknown): BoxledgerError =>
+  cause instanceof BoxledgerError
+    ? cause
+    : new BoxledgerError('Unavailable', 'the effect queue cannot be reached', {
+        help: 'Nothing is lost: effects stay in the outbox and are enqueued when the queue answers again.',
+        cause,
+      });

@@ -1,0 +1,208 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { CommandDoor } from '../commands/door.ts';
+import type { EffectOutcome } from '../events/effects.ts';
+import type { CrashProbe } from '../kernel/crash-point.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import type { BoxId, EffectId, HostId } from '../kernel/ids.ts';
+import type { Clock } from '../kernel/ports.ts';
+import { type Backoff, backoffMs } from './backoff.ts';
+import { BoxLanes } from './box-lanes.ts';
+import { carryOut, failed } from './carry-out.ts';
+import type { EffectHandlers } from './effect-handler.ts';
+import type { Consumer, DeliveryAnswer, EffectQueue } from './effect-queue.ts';
+import { errorJson, failureOf } from './failure-of.ts';
+import { HeldClaim } from './held-claim.ts';
+import type { ClaimedEffect, Outbox } from './outbox.ts';
+import { settleCommand } from './settle-command.ts';
+
+export interface RunnerOptions {
+  readonly hostId: HostId;
+  /** Of the host's present join: what it claims is claimed under this number. */
+  readonly epoch: number;
+  readonly queue: EffectQueue;
+  readonly outbox: Outbox;
+  readonly door: CommandDoor;
+  readonly handlers: EffectHandlers;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly crash: CrashProbe;
+  readonly backoff: Backoff;
+  /** Effects that may run at once. */
+  readonly concurrency: number;
+  /** A claim that is not renewed for so long may be taken by somebody else. */
+  readonly leaseMs: number;
+}
+
+/** After a close has run out of time, how long handlers have to undo what they began. */
+const undoMs = 5_000;
+
+const done: DeliveryAnswer = { kind: 'done' };
+const later = (delayMs: number): DeliveryAnswer => ({ kind: 'later', delayMs });
+const kindIn = (effectId: EffectId) => effectId.slice(effectId.lastIndexOf('-') + 1);
+
+/**
+ * Carries out the effects of one host.
+ *
+ * 1. Nothing touches the world without a claim: attempt and lease stand in Postgres first.
+ * 2. A claim ends in exactly one way: its outcome is submitted, it is handed back, or it is lost.
+ * 3. An outcome is submitted under a command id made of effect and attempt until the door answers: neither lost nor doubled.
+ * 4. On this host one lifecycle effect of a box runs at a time; a shutdown overtakes.
+ */
+export class EffectRunner {
+  readonly #options: RunnerOptions;
+  readonly #lanes = new BoxLanes();
+  readonly #held = new Set<HeldClaim>();
+  #consumer: Consumer | undefined;
+  #closing = false;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to take deliveries. Throws `Unavailable` when the queue cannot be had. */
+  async start(): Promise<void> {
+    const { queue, hostId, concurrency } = this.#options;
+    this.#consumer = await queue.consume(hostId, concurrency, (effectId) => this.#deliver(effectId));
+  }
+
+  /**
+   * Takes no new work. What runs may finish within `timeoutMs`; then it is broken off and handed back, to be begun again
+   * by whoever comes next.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    const timer = setTimeout(() => {
+      for (const held of this.#held) held.stop('closing');
+    }, timeoutMs);
+    await this.#consumer?.close(timeoutMs + undoMs);
+    clearTimeout(timer);
+  }
+
+  /** Whether an effect of the box is in this runner's hands now. */
+  busyWith(boxId: BoxId): boolean {
+    return [...this.#held].some(({ effect }) => effect.intent.boxId === boxId);
+  }
+
+  async #deliver(effectId: EffectId): Promise<DeliveryAnswer> {
+    const { outbox, hostId, epoch, leaseMs, clock, crash, log, backoff } = this.#options;
+    if (this.#closing) return later(0);
+    try {
+      crash('claim.before', kindIn(effectId));
+      const claimedAtMs = clock.monotonicMs();
+      const claim = await outbox.claim(effectId, { hostId, epoch }, leaseMs);
+      if (claim.kind === 'over') return done;
+      if (claim.kind !== 'claimed') return later(claim.retryAfterMs);
+      crash('claim.after', kindIn(effectId));
+      return await this.#hold(claim.effect, claimedAtMs);
+    } catch (err) {
+      log.warn({ err, effectId }, 'a delivery could not be dealt with; it comes again');
+      return later(backoffMs(backoff, 1));
+    }
+  }
+
+  async #hold(effect: ClaimedEffect, claimedAtMs: number): Promise<DeliveryAnswer> {
+    const { outbox, clock, log, leaseMs } = this.#options;
+    const held = new HeldClaim(effect, { outbox, clock, log, leaseMs, claimedAtMs });
+    this.#held.add(held);
+    try {
+      const outcome = await this.#alone(held);
+      switch (outcome.kind) {
+        case 'outcome':
+          return await this.#settle(held, outcome.outcome);
+        case 'again':
+          return (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
+            ? later(outcome.delayMs)
+            : done;
+        case 'unheard':
+          log.info(
+            { effectId: effect.effectId, attempt: effect.attempt, why: held.stopped },
+            'effect dropped',
+          );
+          return done;
+        default:
+          return outcome satisfies never;
+      }
+    } finally {
+      held.drop();
+      this.#held.delete(held);
+    }
+  }
+
+  /** Upholds 4. */
+  async #alone(held: HeldClaim): Promise<End> {
+    const { boxId, kind } = held.effect.intent;
+    const leave = await this.#lanes.enter(boxId, kind, () => held.stop('overtaken'));
+    try {
+      return await this.#run(held);
+    } finally {
+      leave();
+    }
+  }
+
+  async #run(held: HeldClaim): Promise<End> {
+    const { handlers, crash, log } = this.#options;
+    const { intent, attempt, effectId } = held.effect;
+    try {
+      held.signal.throwIfAborted();
+      crash('effect.before', intent.kind);
+      const outcome = await carryOut(handlers, intent, { attempt, signal: held.signal, crash });
+      crash('effect.after', intent.kind);
+      return held.stopped === 'lost' || held.stopped === 'overtaken'
+        ? { kind: 'unheard' }
+        : { kind: 'outcome', outcome };
+    } catch (error) {
+      log.info({ err: error, effectId, attempt, stopped: held.stopped }, 'an effect failed');
+      return this.#endOf(held, error);
+    }
+  }
+
+  /** What follows from a handler's error: an outcome, another try, or nothing. */
+  #endOf(held: HeldClaim, error: unknown): End {
+    const { kind } = held.effect.intent;
+    switch (held.stopped) {
+      case 'lost':
+      case 'overtaken':
+        return { kind: 'unheard' };
+      case 'closing':
+        return { kind: 'again', delayMs: 0, error };
+      case 'deadline':
+        return { kind: 'outcome', outcome: failed(kind, failureOf(held.signal.reason)) };
+      case undefined: {
+        const delayMs = backoffMs(this.#options.backoff, held.effect.attempt);
+        return error instanceof BoxledgerError && error.retry && delayMs < held.remainingMs
+          ? { kind: 'again', delayMs, error }
+          : { kind: 'outcome', outcome: failed(kind, failureOf(error)) };
+      }
+      default:
+        return held.stopped satisfies never;
+    }
+  }
+
+  /** Upholds 3. Only the door knows whether a claim still counts, so it is asked until it answers. */
+  async #settle(held: HeldClaim, outcome: EffectOutcome): Promise<DeliveryAnswer> {
+    const { door, hostId, backoff, log, crash } = this.#options;
+    const { effect } = held;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const { command, meta } = settleCommand(effect, effect.intent, outcome, `host/${hostId}`);
+        const answer = await door.submit(command, meta);
+        if (answer.kind === 'refused')
+          log.info({ effectId: effect.effectId, refusal: answer.refusal }, 'an outcome came too late');
+        crash('outcome.after', effect.intent.kind);
+        return done;
+      } catch (err) {
+        if (!(err instanceof BoxledgerError && err.retry)) throw err;
+        if (held.stopped === 'closing' || held.stopped === 'lost') throw err;
+        log.warn({ err, effectId: effect.effectId }, 'an outcome is still on its way');
+        await sleep(backoffMs(backoff, attempt));
+      }
+    }
+  }
+}
+
+type End =
+  | { readonly kind: 'outcome'; readonly outcome: EffectOutcome }
+  | { readonly kind: 'again'; readonly delayMs: number; readonly error: unknown }
+  /** Nobody would hear an outcome. */
+  | { readonly kind: 'unheard' };

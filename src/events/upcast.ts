@@ -1,0 +1,38 @@
+import { BrokenInvariant } from '../kernel/assert.ts';
+import type { JsonValue } from '../kernel/json.ts';
+import { type DomainEvent, domainEventSchema } from './envelope.ts';
+
+/** Lifts an event's data from one schema version to the next. */
+type Upcaster = (data: JsonValue) => JsonValue;
+
+/**
+ * By event type, the upcasters from version 1 to 2, from 2 to 3, and so on. An event is always written at its newest
+ * version; which that is follows from this table.
+ */
+const upcasters: { readonly [Type in DomainEvent['type']]?: readonly Upcaster[] } = {};
+
+const eventTypes: ReadonlySet<string> = new Set(
+  domainEventSchema.options.map((schema) => schema.shape.type.value),
+);
+const isEventType = (type: string): type is DomainEvent['type'] => eventTypes.has(type);
+
+/** The schema version that events of this type are written with. */
+export const schemaVersionOf = (type: DomainEvent['type']): number => 1 + (upcasters[type]?.length ?? 0);
+
+/**
+ * An event of the log in its newest form. Throws `BrokenInvariant` for a type or version that this program does not
+ * know (a newer program wrote it) and for data that does not fit its schema: a fold without it would be wrong.
+ */
+export const parseEvent = (type: string, schemaVersion: number, data: JsonValue): DomainEvent => {
+  if (!isEventType(type)) throw new BrokenInvariant(`the log has an event of unknown type ${type}`);
+  const newest = schemaVersionOf(type);
+  if (!Number.isInteger(schemaVersion) || schemaVersion < 1 || schemaVersion > newest)
+    throw new BrokenInvariant(`the log has ${type} at version ${schemaVersion}; known are 1 to ${newest}`);
+  const lifted = (upcasters[type] ?? []).slice(schemaVersion - 1).reduce((old, lift) => lift(old), data);
+  const parsed = domainEventSchema.safeParse({ type, data: lifted });
+  if (!parsed.success)
+    throw new BrokenInvariant(`the log has a ${type} that is none: ${parsed.error.message}`, {
+      cause: parsed.error,
+    });
+  return parsed.data;
+};

@@ -1,0 +1,76 @@
+import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
+import { failureOf } from '../effects/failure-of.ts';
+import type { EffectResult } from '../events/effects.ts';
+import type { Failure } from '../events/failure.ts';
+import type { BoxId } from '../kernel/ids.ts';
+import { withinLimit } from './time-limit.ts';
+import type { Workshop } from './workshop.ts';
+
+/** File systems first, as well as the guest can, then the processes. When the latter fails, the box runs on as before. */
+export const pauseHandler =
+  (shop: Workshop): EffectHandler<'vm.pause'> =>
+  async ({ process }, context) => {
+    const { driver } = shop;
+    const { boxId } = context.intent;
+    const quiesced = await quiesce(shop, context);
+    try {
+      context.signal.throwIfAborted();
+      await driver.freeze(boxId, process);
+      return quiesced;
+    } catch (error) {
+      await undoPause(shop, boxId, () => driver.unfreeze(boxId, process));
+      throw error;
+    }
+  };
+
+export const resumeHandler =
+  (shop: Workshop): EffectHandler<'vm.resume'> =>
+  async ({ process }, { intent: { boxId }, signal }) => {
+    await shop.driver.unfreeze(boxId, process);
+    const thawFailure = await thaw(shop, boxId, signal);
+    return thawFailure === undefined ? {} : { thawFailure };
+  };
+
+const quiesce = async (
+  { guests, limits }: Workshop,
+  { intent: { boxId }, signal }: EffectContext<'vm.pause'>,
+): Promise<EffectResult<'vm.pause'>> => {
+  const guest = guests.of(boxId);
+  if (guest === null) return { consistency: 'crash' };
+  try {
+    const { frozen, detail } = await withinLimit('quiesce', limits.freezeMs, signal, (limited) =>
+      guest.quiesce(limited),
+    );
+    return frozen
+      ? { consistency: 'file-system' }
+      : { consistency: 'crash', freezeFailure: { code: 'Unsupported', message: detail } };
+  } catch (error) {
+    return { consistency: 'crash', freezeFailure: failureOf(error) };
+  }
+};
+
+/** Undefined when the guest has thawed, or there is none. */
+const thaw = async (
+  { guests, limits }: Workshop,
+  boxId: BoxId,
+  signal: AbortSignal,
+): Promise<Failure | undefined> => {
+  const guest = guests.of(boxId);
+  if (guest === null) return undefined;
+  try {
+    await withinLimit('thaw', limits.thawMs, signal, (limited) => guest.thaw(limited));
+    return undefined;
+  } catch (error) {
+    return failureOf(error);
+  }
+};
+
+/** Whatever was reached is taken back, also when the effect was broken off: its signal does not count here. */
+const undoPause = async (shop: Workshop, boxId: BoxId, unfreeze: () => Promise<void>): Promise<void> => {
+  await unfreeze().catch((err: unknown) =>
+    shop.log.warn({ err, boxId }, 'a pause that failed: the processes could not be unfrozen'),
+  );
+  const failure = await thaw(shop, boxId, new AbortController().signal);
+  if (failure !== undefined)
+    shop.log.warn({ failure, boxId }, 'a pause that failed: the file systems could not be thawed');
+};

@@ -1,0 +1,32 @@
+import type { Logger } from 'pino';
+import type { Driver } from '../drivers/driver.ts';
+import { limits } from '../kernel/limits.ts';
+import type { Clock } from '../kernel/ports.ts';
+import type { GuestRegistry } from './guests.ts';
+
+/** How long each step may take, in milliseconds. */
+export interface StepLimits {
+  readonly bootMs: number;
+  /** For a box to shut down by itself; undefined: what the effect's deadline leaves for it. */
+  readonly shutdownGuestMs: number | undefined;
+  readonly shutdownTermMs: number;
+  readonly freezeMs: number;
+  readonly thawMs: number;
+}
+
+export const defaultStepLimits: StepLimits = {
+  bootMs: limits.bootTimeoutMs,
+  shutdownGuestMs: undefined,
+  shutdownTermMs: limits.shutdownTermTimeoutMs,
+  freezeMs: limits.freezeTimeoutMs,
+  thawMs: limits.thawTimeoutMs,
+};
+
+/** What every handler works with. */
+export interface Workshop {
+  readonly driver: Driver;
+  readonly guests: GuestRegistry;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: StepLimits;
+}

@@ -1,0 +1,61 @@
+import type { EffectIntent, EffectKind } from '../../events/effects.ts';
+import { assert } from '../../kernel/assert.ts';
+import { plusMs } from '../../kernel/time.ts';
+import type { BoxChartEvent, BoxContext } from './box-context.ts';
+import { retryDelayMs } from './box-timeouts.ts';
+
+export type IntentOf<Kind extends EffectKind> = Extract<EffectIntent, { kind: Kind }>;
+
+interface Asked {
+  readonly context: BoxContext;
+  readonly event: BoxChartEvent;
+}
+
+export const bootIntent = (asked: Asked): IntentOf<'vm.boot'> => {
+  const { name, options } = asked.context;
+  return { ...intentBase(asked), kind: 'vm.boot', args: { name, options } };
+};
+
+export const shutdownIntent = (asked: Asked): IntentOf<'vm.shutdown'> => {
+  const { process, frozen } = asked.context;
+  return { ...intentBase(asked), kind: 'vm.shutdown', args: { process, frozen } };
+};
+
+export const pauseIntent = (asked: Asked): IntentOf<'vm.pause'> => ({
+  ...intentBase(asked),
+  kind: 'vm.pause',
+  args: { process: processOf(asked.context) },
+});
+
+export const resumeIntent = (asked: Asked): IntentOf<'vm.resume'> => ({
+  ...intentBase(asked),
+  kind: 'vm.resume',
+  args: { process: processOf(asked.context) },
+});
+
+export const diskRemovalIntent = (asked: Asked): IntentOf<'disk.remove'> => ({
+  ...intentBase(asked),
+  kind: 'disk.remove',
+  args: {},
+});
+
+const intentBase = ({ context, event }: Asked) => {
+  const { boxId, tenant, generation, placement, effect, retries } = context;
+  assert(effect !== null, `${boxId}: an effect is asked for that the box does not wait for`);
+  assert(placement !== null, `${boxId}: an effect is asked for before the box has a host`);
+  const notBefore = retries === 0 ? null : plusMs(event.occurredAt, retryDelayMs(retries));
+  return {
+    effectId: effect.effectId,
+    tenant,
+    boxId,
+    generation,
+    placement,
+    notBefore,
+    deadline: effect.deadline,
+  };
+};
+
+const processOf = ({ boxId, process }: BoxContext) => {
+  assert(process !== null, `${boxId}: a box without a process cannot be paused or resumed`);
+  return process;
+};

@@ -1,0 +1,15 @@
+/** How long after an event the effect that it asks for must have an outcome: `timeoutMs` of the event. */
+import { limits } from '../../kernel/limits.ts';
+
+export const bootTimeoutMs = limits.bootTimeoutMs + limits.effectMarginMs;
+export const pauseTimeoutMs = limits.freezeTimeoutMs + limits.effectMarginMs;
+export const resumeTimeoutMs = limits.thawTimeoutMs + limits.effectMarginMs;
+export const diskRemoveTimeoutMs = limits.diskRemoveTimeoutMs + limits.effectMarginMs;
+
+/** `guestMs`: how long the box may take to shut down by itself. */
+export const stopTimeoutMs = (guestMs: number = limits.shutdownGuestTimeoutMs): number =>
+  guestMs + limits.shutdownTermTimeoutMs + limits.effectMarginMs;
+
+/** Pause before the `retry`-th repetition of an effect that failed. */
+export const retryDelayMs = (retry: number): number =>
+  Math.min(limits.retryFirstDelayMs * 2 ** (retry - 1), limits.retryMaxDelayMs);

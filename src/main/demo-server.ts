@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const bin = fileURLToPath(new URL('../../bin/boxledger.mjs', import.meta.url));
+
+export interface DemoServer {
+  readonly address: string;
+  stop(): Promise<void>;
+}
+
+/** `boxledger serve` as any user would run it, on a port of the system's choice. What it says on stderr passes through. */
+export const startDemoServer = async (dataDir: string, options: readonly string[]): Promise<DemoServer> => {
+  const child = spawn(
+    process.execPath,
+    [
+      bin,
+      'serve',
+      '--json',
+      '--log-level',
+      'warn',
+      '--listen',
+      '127.0.0.1:0',
+      '--data-dir',
+      dataDir,
+      ...options,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'], env: withoutServices() },
+  );
+  const ended = once(child, 'close');
+  const lines = createInterface({ input: child.stdout });
+  const first = await Promise.race([once(lines, 'line'), ended.then(() => undefined)]);
+  if (first === undefined) throw new Error('the server ended before it could serve');
+  return {
+    address: JSON.parse(String(first[0])).grpc,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+};
+
+/** The demo shows what is embedded, so services that happen to be configured are left alone. */
+const withoutServices = (): NodeJS.ProcessEnv => {
+  const { DATABASE_URL: _database, REDIS_URL: _redis, ...rest } = process.env;
+  return Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith('BOXLEDGER_')));
+};

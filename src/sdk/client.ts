@@ -1,0 +1,226 @@
+import type { Box, BoxOptions } from '../gen/boxledger/v1/box.ts';
+import {
+  CreateRequest,
+  type CreateResponse,
+  ListRequest,
+  type ListResponse,
+  type MetricsResponse,
+  WatchRequest,
+  type WatchResponse,
+} from '../gen/boxledger/v1/box_service.ts';
+import type { Event } from '../gen/boxledger/v1/event.ts';
+import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_service.ts';
+import { assert } from '../kernel/assert.ts';
+import {
+  type CallOptions,
+  type ChangeOptions,
+  type Channel,
+  type ConnectOptions,
+  callUnary,
+  mutationOf,
+  openChannel,
+} from './channel.ts';
+import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
+import { type Exec, type ExecOptions, openExec } from './exec.ts';
+import { messagesOf, streamStart } from './streams.ts';
+
+export interface CreateBox extends ChangeOptions {
+  /** Made up by the server when unset. */
+  readonly name?: string | undefined;
+  /** What is unset takes its default. */
+  readonly options?: Partial<BoxOptions> | undefined;
+  /** When a box of this name exists: answer with it if its options are the same, else refuse. */
+  readonly getOrCreate?: boolean | undefined;
+}
+
+export interface WaitableChange extends ChangeOptions {
+  /** Answer only when the change has come about or has failed. Default true. */
+  readonly wait?: boolean | undefined;
+}
+
+export interface BoxQuery {
+  /** Any of these; unset: all but removed. */
+  readonly states?: readonly string[] | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly namePrefix?: string | undefined;
+  readonly includeRemoved?: boolean | undefined;
+  /** 1 to 1000 boxes fetched at once. Default 100. */
+  readonly pageSize?: number | undefined;
+}
+
+export interface WatchQuery extends CallOptions {
+  /** Unset: all boxes. */
+  readonly box?: string | undefined;
+  readonly types?: readonly string[] | undefined;
+  /** Go on after this cursor; unset: from the beginning of the log. */
+  readonly cursor?: string | undefined;
+  readonly fromNow?: boolean | undefined;
+}
+
+export interface ReadAllQuery extends CallOptions {
+  readonly cursor?: string | undefined;
+  readonly types?: readonly string[] | undefined;
+  readonly categories?: readonly string[] | undefined;
+  /** Goes on live after the end of the log. */
+  readonly follow?: boolean | undefined;
+  readonly limit?: bigint | undefined;
+}
+
+/**
+ * A boxledger server. `box` is an id, a name, or an id prefix that only one box has. Every call throws `BoxledgerError`
+ * or, when it was ended by its signal, the signal's reason. Calls with one answer are repeated while the server is
+ * unavailable; those that change something carry a command id, so that the repetition changes nothing twice.
+ */
+export interface Client {
+  create(request?: CreateBox): Promise<{ readonly box: Box; readonly created: boolean }>;
+  get(box: string, options?: CallOptions): Promise<Box>;
+  /** All that fit the query, oldest first, page by page as they are read. */
+  list(query?: BoxQuery & CallOptions): AsyncIterable<Box>;
+  start(box: string, options?: WaitableChange): Promise<Box>;
+  /** `guestTimeoutMs`: how long the guest has to end by itself. */
+  stop(
+    box: string,
+    options?: WaitableChange & { readonly guestTimeoutMs?: number | undefined },
+  ): Promise<Box>;
+  remove(box: string, options?: WaitableChange & { readonly force?: boolean | undefined }): Promise<Box>;
+  pause(box: string, options?: WaitableChange): Promise<Box>;
+  resume(box: string, options?: WaitableChange): Promise<Box>;
+  /** Resolves once the box is in one of the states, at once if it is. */
+  wait(box: string, states: readonly string[], options?: CallOptions): Promise<Box>;
+  watch(query?: WatchQuery): AsyncIterable<NonNullable<WatchResponse['message']>>;
+  exec(box: string, command: string, options?: ExecOptions): Exec;
+  copyIn(
+    box: string,
+    path: string,
+    tar: AsyncIterable<Uint8Array>,
+    options?: CopyInOptions,
+  ): Promise<{ readonly entries: bigint; readonly bytes: bigint }>;
+  copyOut(box: string, path: string, options?: CopyOutOptions): AsyncIterable<Uint8Array>;
+  metrics(box: string, options?: CallOptions): Promise<MetricsResponse>;
+  /** Events of one stream with a version above `afterVersion`, oldest first. */
+  readStream(
+    streamId: string,
+    options?: CallOptions & {
+      readonly afterVersion?: bigint | undefined;
+      readonly limit?: bigint | undefined;
+    },
+  ): AsyncIterable<Event>;
+  readAll(query?: ReadAllQuery): AsyncIterable<Event>;
+  close(): void;
+}
+
+export const connect = (options: ConnectOptions): Client => {
+  const channel = openChannel(options);
+  const { boxes } = channel;
+  const call = <Response>(...[callOptions, send]: CallArguments<Response>) =>
+    callUnary(channel, callOptions, send);
+  const changed = (response: { box: Box | undefined }) => boxOf(response.box);
+  const change = (box: string, { wait = true, ...rest }: WaitableChange) => ({
+    mutation: mutationOf(rest),
+    box,
+    wait,
+  });
+
+  return {
+    async create(request = {}) {
+      const message = CreateRequest.create({
+        mutation: mutationOf(request),
+        name: request.name ?? '',
+        options: request.options ?? {},
+        getOrCreate: request.getOrCreate ?? false,
+      });
+      const response = await call<CreateResponse>(request, (...to) => boxes.create(message, ...to));
+      return { box: boxOf(response.box), created: response.created };
+    },
+    get: async (box, to = {}) => changed(await call(to, (...rest) => boxes.get({ box }, ...rest))),
+    list: (query = {}) => listAll(channel, query),
+    start: async (box, to = {}) => {
+      const request = change(box, to);
+      return changed(await call(to, (...rest) => boxes.start(request, ...rest)));
+    },
+    stop: async (box, to = {}) => {
+      const request = { ...change(box, to), timeoutMs: to.guestTimeoutMs };
+      return changed(await call(to, (...rest) => boxes.stop(request, ...rest)));
+    },
+    remove: async (box, to = {}) => {
+      const request = { ...change(box, to), force: to.force ?? false };
+      return changed(await call(to, (...rest) => boxes.remove(request, ...rest)));
+    },
+    pause: async (box, to = {}) => {
+      const request = change(box, to);
+      return changed(await call(to, (...rest) => boxes.pause(request, ...rest)));
+    },
+    resume: async (box, to = {}) => {
+      const request = change(box, to);
+      return changed(await call(to, (...rest) => boxes.resume(request, ...rest)));
+    },
+    wait: async (box, states, to = {}) =>
+      changed(await call(to, (...rest) => boxes.wait({ box, states: [...states] }, ...rest))),
+    watch: (query = {}) => watchBoxes(channel, query),
+    exec: (box, command, to = {}) => openExec(channel, box, command, to),
+    copyIn: (box, path, tar, to = {}) => copyIn(channel, box, path, tar, to),
+    copyOut: (box, path, to = {}) => copyOut(channel, box, path, to),
+    metrics: (box, to = {}) => call(to, (...rest) => boxes.metrics({ box }, ...rest)),
+    readStream: (streamId, { afterVersion = 0n, limit = 0n, ...to } = {}) => {
+      const request = ReadStreamRequest.create({ streamId, afterVersion, limit });
+      return eventsOf(channel, (...rest) => channel.events.readStream(request, ...rest), to);
+    },
+    readAll: ({ cursor = '', types = [], categories = [], follow = false, limit = 0n, ...to } = {}) => {
+      const filter = { types: [...types], categories: [...categories] };
+      const request = ReadAllRequest.create({ cursor, ...filter, follow, limit });
+      return eventsOf(channel, (...rest) => channel.events.readAll(request, ...rest), to);
+    },
+    close: () => channel.close(),
+  };
+};
+
+type CallArguments<Response> = [CallOptions, Parameters<typeof callUnary<Response>>[2]];
+
+const boxOf = (box: Box | undefined): Box => {
+  assert(box !== undefined, 'the server answers every such call with a box');
+  return box;
+};
+
+async function* listAll(
+  channel: Channel,
+  {
+    states = [],
+    labels = {},
+    namePrefix = '',
+    includeRemoved = false,
+    pageSize = 0,
+    ...to
+  }: BoxQuery & CallOptions,
+): AsyncGenerator<Box, void, undefined> {
+  const query = { states: [...states], labels: { ...labels }, namePrefix, includeRemoved, pageSize };
+  let pageToken = '';
+  do {
+    const request = ListRequest.create({ ...query, pageToken });
+    const page = await callUnary<ListResponse>(channel, to, (...rest) =>
+      channel.boxes.list(request, ...rest),
+    );
+    yield* page.boxes;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+}
+
+async function* watchBoxes(
+  channel: Channel,
+  { box = '', types = [], cursor = '', fromNow = false, ...to }: WatchQuery,
+): AsyncGenerator<NonNullable<WatchResponse['message']>, void, undefined> {
+  const request = WatchRequest.create({ box, types: [...types], cursor, fromNow });
+  const call = channel.boxes.watch(request, ...streamStart(channel, to));
+  for await (const { message } of messagesOf(channel, call, to.signal))
+    if (message !== undefined) yield message;
+}
+
+async function* eventsOf(
+  channel: Channel,
+  open: (
+    ...start: ReturnType<typeof streamStart>
+  ) => Parameters<typeof messagesOf<{ event: Event | undefined }>>[1],
+  to: CallOptions,
+): AsyncGenerator<Event, void, undefined> {
+  for await (const { event } of messagesOf(channel, open(...streamStart(channel, to)), to.signal))
+    if (event !== undefined) yield event;
+}

@@ -1,0 +1,98 @@
+import { status as Code, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import { BadRequest, ErrorInfo } from 'nice-grpc-error-details/lib/proto/google/rpc/error_details.js';
+import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
+import { BoxledgerError, type ErrorCode, errorCodes, type Fault } from '../kernel/errors.ts';
+import type { JsonObject } from '../kernel/json.ts';
+
+/** What to do when nobody answers at the server's address. */
+export const unreachableHelp =
+  'Is the server running? Start it with `npm start` or `boxledger serve`, or say where it is with --addr or BOXLEDGER_ADDR.';
+
+/** gRPC's own codes, for errors that do not say which of ours they are. */
+const codeOfStatus: Readonly<Record<Code, ErrorCode>> = {
+  [Code.OK]: 'Internal',
+  [Code.CANCELLED]: 'Unavailable',
+  [Code.UNKNOWN]: 'Internal',
+  [Code.INVALID_ARGUMENT]: 'InvalidArgument',
+  [Code.DEADLINE_EXCEEDED]: 'DeadlineExceeded',
+  [Code.NOT_FOUND]: 'NotFound',
+  [Code.ALREADY_EXISTS]: 'AlreadyExists',
+  [Code.PERMISSION_DENIED]: 'PermissionDenied',
+  [Code.RESOURCE_EXHAUSTED]: 'ResourceExhausted',
+  [Code.FAILED_PRECONDITION]: 'InvalidState',
+  [Code.ABORTED]: 'Conflict',
+  [Code.OUT_OF_RANGE]: 'InvalidArgument',
+  [Code.UNIMPLEMENTED]: 'Unsupported',
+  [Code.INTERNAL]: 'Internal',
+  [Code.UNAVAILABLE]: 'Unavailable',
+  [Code.DATA_LOSS]: 'Internal',
+  [Code.UNAUTHENTICATED]: 'Unauthenticated',
+};
+
+/**
+ * The typed error that the server sent, read from `grpc-status-details-bin`: ErrorInfo's reason is the code, its
+ * metadata hold `help` and, as JSON text, `details`; BadRequest's violations are the faults. An error without ErrorInfo
+ * did not come from a boxledger server: it was made on the way, and its code follows from the gRPC status.
+ */
+export const wireError = (error: ServiceError, address: string): BoxledgerError => {
+  const { info, faults } = richDetails(error.metadata);
+  const code = errorCodes.find((known) => known === info?.reason);
+  if (info === undefined || code === undefined) return errorOnTheWay(error, address);
+  return new BoxledgerError(code, error.details, {
+    help: info.metadata['help'],
+    details: jsonObject(info.metadata['details']),
+    faults,
+    cause: error,
+  });
+};
+
+const errorOnTheWay = (error: ServiceError, address: string): BoxledgerError => {
+  const code = codeOfStatus[error.code] ?? 'Internal';
+  if (code === 'Unavailable')
+    return new BoxledgerError(code, `the server at ${address} cannot be reached`, {
+      help: unreachableHelp,
+      details: { address, transport: error.details },
+      cause: error,
+    });
+  if (code === 'DeadlineExceeded')
+    return new BoxledgerError(code, `the server at ${address} did not answer in time`, {
+      help: 'Whether the call had an effect is not known; repeat it with the same command id, or allow it more time.',
+      details: { address },
+      cause: error,
+    });
+  if (code === 'Unsupported')
+    return new BoxledgerError(code, `the server at ${address} does not know this call`, {
+      help: 'Use a client and a server of the same version.',
+      details: { address, transport: error.details },
+      cause: error,
+    });
+  return new BoxledgerError(code, error.details || `the server at ${address} failed`, {
+    details: { address },
+    cause: error,
+  });
+};
+
+const richDetails = (metadata: Metadata | undefined) => {
+  let info: ErrorInfo | undefined;
+  const faults: Fault[] = [];
+  const [bytes] = metadata?.get('grpc-status-details-bin') ?? [];
+  if (!(bytes instanceof Uint8Array)) return { info, faults };
+  for (const detail of Status.decode(bytes).details) {
+    if (detail.typeUrl.endsWith(`/${ErrorInfo.$type}`)) info = ErrorInfo.decode(detail.value);
+    if (detail.typeUrl.endsWith(`/${BadRequest.$type}`))
+      for (const { field, description } of BadRequest.decode(detail.value).fieldViolations)
+        faults.push({ field, problem: description });
+  }
+  return { info, faults };
+};
+
+const jsonObject = (text: string | undefined): JsonObject | undefined => {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+    return { details: text };
+  } catch {
+    return { details: text }; // a newer server's form: shown as it came
+  }
+};

@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type pg from 'pg';
+import { z } from 'zod';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { inTransaction, withConnection } from './database.ts';
+
+interface Migration {
+  readonly number: number;
+  /** File name without its ending: `0001-log`. */
+  readonly name: string;
+  readonly sql: string;
+}
+
+const directory = new URL('./migrations/', import.meta.url);
+const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
+/** PostgreSQL 15.0, as `server_version_num` counts. */
+const serverVersionMin = 150_000;
+/** Any number, the same in every process: whoever holds it migrates. */
+const advisoryLock = 6_021_966_114;
+
+const serverRow = z.object({ number: z.coerce.number(), text: z.string() });
+const appliedRow = z.object({ number: z.int(), name: z.string() });
+
+/**
+ * Brings the schema `boxledger` up to this program, and returns the names of the migrations that were applied: none when it
+ * already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
+ * schema is newer than this program, `Unsupported` when the server is too old.
+ */
+export const migrate = (pool: pg.Pool): Promise<readonly string[]> =>
+  withConnection(pool, async (client) => {
+    await checkServer(client);
+    // Waiting for another process's migration may take longer than any statement of the service's.
+    await client.query('SET statement_timeout = 0');
+    await client.query('SELECT pg_advisory_lock($1)', [advisoryLock]);
+    const known = readMigrations();
+    const done = await readApplied(client);
+    refuseNewer(known, done);
+    const missing = known.filter(({ number }) => !done.some((migration) => migration.number === number));
+    for (const migration of missing) await apply(client, migration);
+    return missing.map(({ name }) => name);
+  });
+
+const checkServer = async (client: pg.PoolClient) => {
+  const { rows } = await client.query(
+    `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS text`,
+  );
+  const server = serverRow.parse(rows[0]);
+  if (server.number < serverVersionMin)
+    throw new BoxledgerError('Unsupported', `PostgreSQL ${server.text} is too old`, {
+      help: 'Use PostgreSQL 15 or newer.',
+    });
+};
+
+const readMigrations = (): readonly Migration[] =>
+  readdirSync(directory)
+    .sort()
+    .flatMap((file) => {
+      const number = filePattern.exec(file)?.[1];
+      if (number === undefined) return [];
+      const sql = readFileSync(new URL(file, directory), 'utf8');
+      return [{ number: Number(number), name: file.slice(0, -'.sql'.length), sql }];
+    });
+
+const readApplied = async (client: pg.PoolClient) => {
+  await client.query(`
+    CREATE SCHEMA IF NOT EXISTS boxledger;
+    CREATE TABLE IF NOT EXISTS boxledger.migrations (
+      number integer PRIMARY KEY,
+      name text NOT NULL,
+      applied_at timestamptz NOT NULL DEFAULT now()
+    )`);
+  const { rows } = await client.query('SELECT number, name FROM boxledger.migrations ORDER BY number');
+  return z.array(appliedRow).parse(rows);
+};
+
+const refuseNewer = (known: readonly Migration[], done: readonly { number: number; name: string }[]) => {
+  const newest = done.at(-1);
+  if (newest === undefined || newest.number <= (known.at(-1)?.number ?? 0)) return;
+  throw new BoxledgerError(
+    'InvalidState',
+    `the database was migrated by a newer boxledger (${newest.name} is unknown here)`,
+    { help: 'Run the newer boxledger; a database is never migrated back.', details: { newest: newest.name } },
+  );
+};
+
+const apply = (client: pg.PoolClient, { number, name, sql }: Migration) =>
+  inTransaction(client, async () => {
+    await client.query(sql);
+    await client.query('INSERT INTO boxledger.migrations (number, name) VALUES ($1, $2)', [number, name]);
+  });

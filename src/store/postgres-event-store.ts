@@ -1,0 +1,45 @@
+import type { AppendRequest, AppendResult, EventStore, Head } from '../commands/event-store.ts';
+import { assert } from '../kernel/assert.ts';
+import type { CommandId, StreamId, TenantId } from '../kernel/ids.ts';
+import { appendResult, prepareAppend } from './append-request.ts';
+import type { AppendWake } from './append-wake.ts';
+import type { Database } from './database.ts';
+import { parseAppendReplies, parseCommand, parseHead } from './row-parsers.ts';
+import { statement } from './statement.ts';
+
+const loadHead = statement('load-head');
+const append = statement('append');
+const findCommand = statement('find-command');
+
+export class PostgresEventStore implements EventStore {
+  readonly #database: Database;
+  readonly #wake: AppendWake;
+
+  constructor(database: Database, wake: AppendWake) {
+    this.#database = database;
+    this.#wake = wake;
+  }
+
+  async load(streamId: StreamId): Promise<Head | undefined> {
+    const [row] = await this.#database.query(loadHead, [streamId]);
+    return row === undefined ? undefined : parseHead(row);
+  }
+
+  async append(request: AppendRequest): Promise<AppendResult> {
+    const prepared = prepareAppend(request);
+    const [row] = await this.#database.query(append, [`[${prepared.json}]`]);
+    const [reply] = parseAppendReplies(row);
+    assert(reply !== undefined, 'an append is replied to');
+    if (reply.kind === 'appended') this.#wake.appended();
+    return appendResult(prepared, reply);
+  }
+
+  async answerOf(tenant: TenantId, id: CommandId, digest: string): ReturnType<EventStore['answerOf']> {
+    const [row] = await this.#database.query(findCommand, [tenant, id]);
+    if (row === undefined) return undefined;
+    const command = parseCommand(row);
+    return command.digest === digest
+      ? { kind: 'answered-before', answer: command.answer }
+      : { kind: 'command-reused' };
+  }
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import type { EffectClaim } from '../commands/event-store.ts';
+import type { ClaimResult, DueEffect, EffectState, Outbox, OverdueEffect } from '../effects/outbox.ts';
+import { effectIdSchema } from '../events/schemas.ts';
+import type { EffectId, HostId } from '../kernel/ids.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import type { Database } from './database.ts';
+import { parseClaimedEffect, parseDueEffect, parseOverdueEffect } from './row-parsers.ts';
+import { statement } from './statement.ts';
+
+const takeUnqueued = statement('take-unqueued');
+const markEnqueued = statement('mark-enqueued');
+const claimEffect = statement('claim-effect');
+const explainClaim = statement('explain-claim');
+const renewClaim = statement('renew-claim');
+const releaseClaim = statement('release-claim');
+const releaseEarlierEpochs = statement('release-earlier-epochs');
+const takeOverdue = statement('take-overdue');
+const countEffects = statement('count-effects');
+
+const waitRow = z.object({ state: z.enum(['pending', 'claimed']), retry_after_ms: z.int().positive() });
+const idRow = z.object({ effect_id: effectIdSchema });
+const countRow = z.object({
+  state: z.enum(['pending', 'claimed', 'settled', 'cancelled']),
+  effects: z.int(),
+});
+
+/**
+ * The outbox as rows. Leases, due times and deadlines are measured by the database's clock, the only one that all hosts
+ * share. An effect is claimed only for the host that it was placed on, by the epoch that it was asked for in or a later
+ * one; to any other it is `over`.
+ */
+export class PostgresOutbox implements Outbox {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async takeUnqueued(olderThanMs: number, limit: number): Promise<readonly DueEffect[]> {
+    return (await this.#database.query(takeUnqueued, [olderThanMs, limit])).map(parseDueEffect);
+  }
+
+  async markEnqueued(effectIds: readonly EffectId[]): Promise<void> {
+    if (effectIds.length > 0) await this.#database.query(markEnqueued, [effectIds]);
+  }
+
+  async claim(
+    effectId: EffectId,
+    holder: { hostId: HostId; epoch: number },
+    leaseMs: number,
+  ): Promise<ClaimResult> {
+    const [claimed] = await this.#database.query(claimEffect, [
+      effectId,
+      holder.hostId,
+      holder.epoch,
+      leaseMs,
+    ]);
+    if (claimed !== undefined) return { kind: 'claimed', effect: parseClaimedEffect(claimed) };
+    const [open] = await this.#database.query(explainClaim, [effectId, holder.hostId, holder.epoch]);
+    if (open === undefined) return { kind: 'over' };
+    const { state, retry_after_ms } = waitRow.parse(open);
+    return { kind: state === 'claimed' ? 'held' : 'early', retryAfterMs: retry_after_ms };
+  }
+
+  async renew({ effectId, attempt }: EffectClaim, leaseMs: number): Promise<boolean> {
+    return (await this.#database.query(renewClaim, [effectId, attempt, leaseMs])).length > 0;
+  }
+
+  async release(
+    { effectId, attempt }: EffectClaim,
+    retryAfterMs: number,
+    error: JsonObject,
+  ): Promise<boolean> {
+    const values = [effectId, attempt, retryAfterMs, JSON.stringify(error)];
+    return (await this.#database.query(releaseClaim, values)).length > 0;
+  }
+
+  async releaseEarlierEpochs(hostId: HostId, epoch: number): Promise<readonly EffectId[]> {
+    const rows = await this.#database.query(releaseEarlierEpochs, [hostId, epoch]);
+    return rows.map((row) => idRow.parse(row).effect_id);
+  }
+
+  async takeOverdue(limit: number, leaseMs: number): Promise<readonly OverdueEffect[]> {
+    return (await this.#database.query(takeOverdue, [limit, leaseMs])).map(parseOverdueEffect);
+  }
+
+  async counts(): Promise<Readonly<Record<EffectState, number>>> {
+    const rows = z.array(countRow).parse(await this.#database.query(countEffects, []));
+    const none = { pending: 0, claimed: 0, settled: 0, cancelled: 0 };
+    return { ...none, ...Object.fromEntries(rows.map(({ state, effects }) => [state, effects])) };
+  }
+}

@@ -1,0 +1,5 @@
+-- Number of boxes by state. $1 tenant. A row for each state that has any. Takes no locks.
+SELECT state, count(*)::integer AS boxes
+FROM boxledger.boxes
+WHERE tenant = $1
+GROUP BY state

@@ -1,0 +1,2 @@
+-- Whether the database answers. One row.
+SELECT 1 AS pong

@@ -1,0 +1,16 @@
+-- Takes open effects whose deadline has passed, from whoever holds them, with their next attempt; one that was so taken
+-- before only after its lease. $1 most rows, $2 lease in milliseconds; the most overdue first.
+-- Locks the rows; passes over rows that others lock.
+WITH overdue AS (
+  SELECT effect_id FROM boxledger.effects
+  WHERE state IN ('pending', 'claimed') AND deadline <= statement_timestamp()
+    AND (state = 'pending' OR holder_host_id IS NOT NULL OR lease_until <= statement_timestamp())
+  ORDER BY deadline
+  LIMIT $1
+  FOR UPDATE SKIP LOCKED)
+UPDATE boxledger.effects e
+SET state = 'claimed', attempt = attempt + 1, holder_host_id = NULL, holder_epoch = NULL,
+  lease_until = statement_timestamp() + $2 * interval '1 millisecond'
+FROM overdue o
+WHERE e.effect_id = o.effect_id
+RETURNING e.effect_id, e.attempt, e.box_id, e.generation, e.kind, e.correlation_id

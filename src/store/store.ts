@@ -1,0 +1,67 @@
+import type pg from 'pg';
+import type { BoxDirectory, EventLog, EventStore } from '../commands/event-store.ts';
+import type { Outbox } from '../effects/outbox.ts';
+import { AppendWake } from './append-wake.ts';
+import { Database } from './database.ts';
+import { migrate } from './migrate.ts';
+import { PostgresBoxDirectory } from './postgres-box-directory.ts';
+import { PostgresEventLog } from './postgres-event-log.ts';
+import { PostgresEventStore } from './postgres-event-store.ts';
+import { PostgresOutbox } from './postgres-outbox.ts';
+import { type Fold, rebuild } from './rebuild.ts';
+import { statement } from './statement.ts';
+import type { StoreLog } from './store-log.ts';
+
+const ping = statement('ping');
+
+/** Everything that is kept in Postgres, behind the ports that the rest of the program knows. */
+export interface Store {
+  readonly events: EventStore;
+  readonly log: EventLog;
+  readonly boxes: BoxDirectory;
+  readonly outbox: Outbox;
+  /** For the queue, which may live in the same database. */
+  readonly pool: pg.Pool;
+  /** Brings the schema up to this program; returns the names of the migrations applied. */
+  migrate(): Promise<readonly string[]>;
+  /** Drops every head and box row and makes them again from the log. */
+  rebuild(fold: Fold): Promise<{ readonly streams: number }>;
+  /** Resolves when the database answers; else throws `Unavailable`. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** As `pg` understands it: `postgres://user:password@host:port/database`. */
+  readonly databaseUrl: string;
+  readonly log: StoreLog;
+}
+
+/** Opens the store once its database answers. The schema may still have to be migrated. */
+export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Store> => {
+  const database = new Database(databaseUrl, log);
+  const wake = new AppendWake(database, log);
+  const store: Store = {
+    events: new PostgresEventStore(database, wake),
+    log: new PostgresEventLog(database, wake),
+    boxes: new PostgresBoxDirectory(database),
+    outbox: new PostgresOutbox(database),
+    pool: database.pool,
+    migrate: () => migrate(database.pool),
+    rebuild: (fold) => rebuild(database.pool, fold),
+    ping: async () => {
+      await database.query(ping, []);
+    },
+    close: async () => {
+      await wake.close();
+      await database.close();
+    },
+  };
+  try {
+    await store.ping();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
+};

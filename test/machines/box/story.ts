@@ -1,0 +1,196 @@
+import type { BoxEvent } from '../../../src/events/box-events.ts';
+import { boxOptionsSchema } from '../../../src/events/box-options.ts';
+import type { BoxCommand } from '../../../src/events/commands.ts';
+import type { EffectIntent, EffectOutcome } from '../../../src/events/effects.ts';
+import type { RecordedEvent } from '../../../src/events/envelope.ts';
+import type { Failure } from '../../../src/events/failure.ts';
+import {
+  boxId,
+  boxStream,
+  commandId,
+  correlationId,
+  defaultTenant,
+  type EffectId,
+  effectIdFor,
+  hostId,
+  position,
+  type TenantId,
+  version,
+} from '../../../src/kernel/ids.ts';
+import { plusMs, type Timestamp, timestamp } from '../../../src/kernel/time.ts';
+import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
+import type { BoxState } from '../../../src/machines/box/box-state.ts';
+import type { Decision } from '../../../src/machines/decision.ts';
+
+export const theBox = boxId('bx_0123456789abcdef');
+export const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
+export const process = { pid: 4711, startTime: '123456', bootId: 'boot' };
+export const failure: Failure = { code: 'Unavailable', message: 'the world misbehaved' };
+export const options = boxOptionsSchema.parse({ cpus: 2, labels: { team: 'red' } });
+export const epochStart = timestamp('2026-11-25T12:00:00.000Z');
+
+/** The events that bring a new box into a state, most of them with short data. */
+export const created: BoxEvent = { type: 'box.created', data: { name: 'web', options } };
+export const startRequested = (generation = 1, timeoutMs = 90_000): BoxEvent => ({
+  type: 'box.startRequested',
+  data: { placement, generation, timeoutMs },
+});
+export const started: BoxEvent = { type: 'box.started', data: { process, stagesMs: {}, tookOver: false } };
+export const startFailed: BoxEvent = { type: 'box.startFailed', data: { failure } };
+export const stopRequested: BoxEvent = {
+  type: 'box.stopRequested',
+  data: { timeoutMs: 72_000, thenRemove: false },
+};
+export const stopped: BoxEvent = {
+  type: 'box.stopped',
+  data: { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
+};
+export const pauseRequested: BoxEvent = { type: 'box.pauseRequested', data: { timeoutMs: 65_000 } };
+export const paused: BoxEvent = { type: 'box.paused', data: { consistency: 'file-system' } };
+export const resumeRequested: BoxEvent = { type: 'box.resumeRequested', data: { timeoutMs: 65_000 } };
+export const removeRequested: BoxEvent = {
+  type: 'box.removeRequested',
+  data: { timeoutMs: 120_000, force: false },
+};
+export const removed: BoxEvent = { type: 'box.removed', data: { diskAbandoned: false } };
+export const lost: BoxEvent = { type: 'box.lost', data: { placement } };
+
+const upTo = [created, startRequested(), started] as const;
+
+/** For each state of the statechart, the history of a box that is in it. */
+export const historyOf = {
+  configured: [created],
+  starting: [created, startRequested()],
+  running: upTo,
+  pausing: [...upTo, pauseRequested],
+  paused: [...upTo, pauseRequested, paused],
+  resuming: [...upTo, pauseRequested, paused, resumeRequested],
+  stopping: [...upTo, stopRequested],
+  stopped: [...upTo, stopRequested, stopped],
+  failed: [created, startRequested(), startFailed],
+  lost: [...upTo, lost],
+  removing: [...upTo, stopRequested, stopped, removeRequested],
+  removed: [...upTo, stopRequested, stopped, removeRequested, removed],
+} as const satisfies Record<string, readonly BoxEvent[]>;
+
+export type Answer = Decision<BoxState, BoxEvent>;
+
+/** A box with its log, as the command layer would lead it. The clock goes on by a second with each event and command. */
+export class Story {
+  readonly log: RecordedEvent<BoxEvent>[] = [];
+  readonly effects: EffectIntent[] = [];
+  readonly cancelled: EffectId[] = [];
+  state: BoxState | undefined;
+  now: Timestamp = epochStart;
+
+  static of(...events: readonly BoxEvent[]): Story {
+    const story = new Story();
+    for (const event of events) story.record(event, story.tick());
+    return story;
+  }
+
+  /** Appends an event as it is, past `decide`. */
+  record(event: BoxEvent, occurredAt: Timestamp): void {
+    const recorded = this.recorded(event, occurredAt);
+    this.state = boxAggregate.evolve(this.state, recorded);
+    this.log.push(recorded);
+  }
+
+  /** Asks, and appends what was accepted. */
+  when(command: BoxCommand, tenant: TenantId = defaultTenant): Answer {
+    const now = this.tick();
+    const answer = boxAggregate.decide(this.state, command, { now, version: this.version, tenant });
+    if (answer.kind !== 'accepted') return answer;
+    for (const event of answer.events) this.record(event, now);
+    this.effects.push(...answer.effects);
+    this.cancelled.push(...answer.cancels);
+    return answer;
+  }
+
+  /** The outcome of the effect that the box waits for. */
+  settle(outcome: EffectOutcome, told: { effectId?: EffectId; generation?: number } = {}): Answer {
+    return this.when({
+      type: 'box.settleEffect',
+      boxId: theBox,
+      effectId: told.effectId ?? this.view.effect?.effectId ?? effectIdFor(theBox, version(1), outcome.kind),
+      generation: told.generation ?? this.view.generation,
+      outcome,
+    });
+  }
+
+  get view() {
+    if (this.state === undefined) throw new Error('the story has not begun');
+    const view = boxAggregate.view(this.state);
+    if (view === null) throw new Error('a box has a view');
+    return view;
+  }
+
+  get version() {
+    return version(this.log.length);
+  }
+
+  tick(): Timestamp {
+    this.now = plusMs(this.now, 1000);
+    return this.now;
+  }
+
+  private recorded(event: BoxEvent, occurredAt: Timestamp): RecordedEvent<BoxEvent> {
+    const at = BigInt(this.log.length + 1);
+    return {
+      ...event,
+      streamId: boxStream(theBox),
+      version: version(at),
+      position: position(at),
+      schemaVersion: 1,
+      occurredAt,
+      hash: '',
+      tenant: defaultTenant,
+      actor: { kind: 'user', id: 'tester' },
+      reason: null,
+      commandId: commandId(`command-${at}`),
+      correlationId: correlationId('story'),
+      causationId: null,
+      traceparent: null,
+    };
+  }
+}
+
+export const command = {
+  create: { type: 'box.create', boxId: theBox, name: 'web', options },
+  start: { type: 'box.start', boxId: theBox, placement },
+  stop: { type: 'box.stop', boxId: theBox },
+  pause: { type: 'box.pause', boxId: theBox },
+  resume: { type: 'box.resume', boxId: theBox },
+  remove: { type: 'box.remove', boxId: theBox, force: false },
+  forceRemove: { type: 'box.remove', boxId: theBox, force: true },
+} as const satisfies Record<string, BoxCommand>;
+
+export const reportExit = (generation: number): BoxCommand => ({
+  type: 'box.reportExit',
+  boxId: theBox,
+  generation,
+  exit: { kind: 'signal', signal: 'SIGKILL' },
+});
+
+/** An outcome of each kind that says that all went well. */
+export const success = {
+  'vm.boot': {
+    kind: 'vm.boot',
+    outcome: { status: 'succeeded', result: { process, stagesMs: { spawn: 12 }, tookOver: false } },
+  },
+  'vm.shutdown': {
+    kind: 'vm.shutdown',
+    outcome: {
+      status: 'succeeded',
+      result: { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
+    },
+  },
+  'vm.pause': { kind: 'vm.pause', outcome: { status: 'succeeded', result: { consistency: 'crash' } } },
+  'vm.resume': { kind: 'vm.resume', outcome: { status: 'succeeded', result: {} } },
+  'disk.remove': { kind: 'disk.remove', outcome: { status: 'succeeded', result: {} } },
+} as const satisfies { [Kind in EffectOutcome['kind']]: Extract<EffectOutcome, { kind: Kind }> };
+
+export const failed = (kind: EffectOutcome['kind']): EffectOutcome => ({
+  kind,
+  outcome: { status: 'failed', failure },
+});
