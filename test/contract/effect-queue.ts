@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
 import type { Consumer, DeliveryAnswer } from '../../src/effects/effect-queue.ts';
 import { boxId, type EffectId, effectIdFor, type HostId, hostId, version } from '../../src/kernel/ids.ts';
-import { eventually } from '../support/eventually.ts';
+import { untilValue as eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
 
 export interface QueueUnderTest {

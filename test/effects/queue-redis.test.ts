@@ -6,7 +6,7 @@ import { redisCarrier } from '../../src/effects/redis-carrier.ts';
 import { boxId, effectIdFor, hostId, version } from '../../src/kernel/ids.ts';
 import { effectQueueContract, type QueueUnderTest } from '../contract/effect-queue.ts';
 import { dieInDelivery } from '../support/die-in-delivery.ts';
-import { eventually } from '../support/eventually.ts';
+import { untilValue as eventually } from '../support/eventually.ts';
 import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.ts';
 
 const log = pino({ level: 'silent' });

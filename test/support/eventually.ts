@@ -1,5 +1,3 @@
-<<<<<<< HEAD
-
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Waits until `probe` returns something but undefined or false: for conditions that no event tells of. */
@@ -14,23 +12,26 @@ export const eventually = async <Result>(
     if (result !== undefined && result !== false) return result;
     if (performance.now() > until) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await sleep(25);
-=======
-/**
- * Looks again and again until `condition` holds, for what has no event to wait for. Fails with the last value seen, so
- * the message says what was there instead.
- */
-export const eventually = async <T>(
-  look: () => T | Promise<T>,
-  condition: (value: T) => boolean,
+  }
+};
+
+/** Looks again and again until `condition` holds. Fails with the last value seen. */
+export const untilValue = async <Value>(
+  look: () => Value | Promise<Value>,
+  condition: (value: Value) => boolean,
   timeoutMs = 30_000,
-): Promise<T> => {
-  const until = performance.now() + timeoutMs;
-  for (;;) {
-    const value = await look();
-    if (condition(value)) return value;
-    if (performance.now() > until)
-      throw new Error(`not so within ${timeoutMs} ms; last seen: ${JSON.stringify(value) ?? String(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
->>>>>>> effects
+): Promise<Value> => {
+  let last: Value | undefined;
+  try {
+    return await eventually(
+      'the value that was waited for',
+      async () => {
+        last = await look();
+        return condition(last) ? { last } : undefined;
+      },
+      timeoutMs,
+    ).then(({ last: value }) => value);
+  } catch (error) {
+    throw new Error(`last seen: ${JSON.stringify(last) ?? String(last)}`, { cause: error });
   }
 };
