@@ -226,6 +226,7 @@ export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
     .object({
       effect_id: effectIdSchema,
       attempt: z.int().positive(),
+      tenant: tenantIdSchema,
       box_id: boxIdSchema,
       generation: z.int().nonnegative(),
       kind: effectKindSchema,
@@ -234,6 +235,7 @@ export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
     .transform((row) => ({
       effectId: row.effect_id,
       attempt: row.attempt,
+      tenant: row.tenant,
       boxId: row.box_id,
       generation: row.generation,
       kind: row.kind,
