@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { openEmbeddedPostgres } from '../src/store/embedded-postgres.ts';
+import type { StoreLog } from '../src/store/store-log.ts';
 
 /** An empty database that is gone after `close`. Durable as in service: commits wait for the disk. */
 export interface BenchDatabase {
@@ -14,17 +14,15 @@ export interface BenchDatabase {
 }
 
 /** On the server that `DATABASE_URL` names, else on an embedded one in a temporary directory. */
-export const openBenchDatabase = async (): Promise<BenchDatabase> => {
+export const openBenchDatabase = async (log: StoreLog): Promise<BenchDatabase> => {
   const given = process.env['DATABASE_URL'];
   if (given !== undefined && given !== '') return createOn(given, async () => undefined);
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-bench-'));
-  const forget = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
-  process.once('exit', forget);
-  const server = await openEmbeddedPostgres({ dataDir: directory });
+  await chmod(directory, 0o711); // as root, Postgres runs as somebody else and has to pass
+  const server = await openEmbeddedPostgres(directory, log);
   return createOn(server.url, async () => {
     await server.close();
-    process.off('exit', forget);
-    forget();
+    await rm(directory, { recursive: true, force: true });
   });
 };
 

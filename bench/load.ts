@@ -17,6 +17,8 @@ export interface Load {
   readonly callers: number;
   readonly seconds: number;
   readonly operation: Operation;
+  /** Aborting ends the load before its time. */
+  readonly signal: AbortSignal;
 }
 
 /** The name under which the duration of the operation as a whole is given. */
@@ -29,7 +31,12 @@ const warmUpShare = 0.2;
  * A closed loop: what is measured is what these callers get, not what an endless crowd would. One measurement for each
  * part of the operation, that of the whole first.
  */
-export const measure = async ({ callers, seconds, operation }: Load): Promise<Map<string, Measurement>> => {
+export const measure = async ({
+  callers,
+  seconds,
+  operation,
+  signal,
+}: Load): Promise<Map<string, Measurement>> => {
   const from = performance.now() + seconds * 1000 * warmUpShare;
   const end = from + seconds * 1000;
   const latenciesMs = new Map<string, number[]>([[whole, []]]);
@@ -40,7 +47,7 @@ export const measure = async ({ callers, seconds, operation }: Load): Promise<Ma
   };
   const call = async (caller: number) => {
     let started = performance.now();
-    while (started < end) {
+    while (started < end && !signal.aborted) {
       const parts = await operation(caller);
       const finished = performance.now();
       if (started >= from && finished <= end) {

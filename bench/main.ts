@@ -15,6 +15,8 @@ const usage = `npm run bench -- [append] [--seconds N] [--callers N,N,…] [--js
   --json     one object instead of a table
 `;
 
+const log = pino({ level: 'warn' }, pino.destination(2));
+
 /** What is measured side by side on one database, each under its name. */
 type Subjects = ReadonlyMap<string, Operation>;
 
@@ -22,7 +24,7 @@ type Subjects = ReadonlyMap<string, Operation>;
 type Benchmark = (databaseUrl: string) => Promise<{ subjects: Subjects; close(): Promise<void> }>;
 
 const append: Benchmark = async (databaseUrl) => {
-  const store = await openStore({ databaseUrl, log: pino({ level: 'warn' }, pino.destination(2)) });
+  const store = await openStore({ databaseUrl, log });
   await store.migrate();
   return {
     subjects: new Map([
@@ -35,16 +37,16 @@ const append: Benchmark = async (databaseUrl) => {
 
 const benchmarks: Readonly<Record<string, Benchmark>> = { append };
 
-const run = async (name: string, seconds: number, callerCounts: readonly number[]) => {
+const run = async (name: string, seconds: number, callerCounts: readonly number[], signal: AbortSignal) => {
   const benchmark = benchmarks[name];
   if (benchmark === undefined) throw new UsageError(`there is no benchmark ${JSON.stringify(name)}`);
-  const database = await openBenchDatabase();
+  const database = await openBenchDatabase(log);
   try {
     const { subjects, close } = await benchmark(database.url);
     const rows: Row[] = [];
     for (const callers of callerCounts)
       for (const [subject, operation] of subjects)
-        for (const [part, measurement] of await measure({ callers, seconds, operation }))
+        for (const [part, measurement] of await measure({ callers, seconds, operation, signal }))
           rows.push({
             benchmark: name,
             subject: part === whole ? subject : `  ${part}`,
@@ -84,12 +86,15 @@ const main = async (): Promise<void> => {
   const seconds = positiveNumber('--seconds', values.seconds);
   const callerCounts = values.callers.split(',').map((count) => positiveNumber('--callers', count));
   const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
   const rows: Row[] = [];
   let postgres = '';
   for (const name of names) {
-    const result = await run(name, seconds, callerCounts);
+    const result = await run(name, seconds, callerCounts, interruption.signal);
     postgres = result.postgres;
     rows.push(...result.rows);
+    if (interruption.signal.aborted) process.exit(130); // half a measurement is none
   }
   const machine = describeMachine(postgres);
   if (values.json) process.stdout.write(`${JSON.stringify({ machine, seconds, rows })}\n`);

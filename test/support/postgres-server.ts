@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { loadEmbeddedPostgres } from '../../src/store/embedded-postgres-library.ts';
+import { loadEmbeddedPostgres } from './embedded-postgres-library.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
