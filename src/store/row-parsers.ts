@@ -10,13 +10,14 @@ import {
   commandIdSchema,
   correlationIdSchema,
   effectIdSchema,
+  execIdSchema,
   hostIdSchema,
   streamIdSchema,
   tenantIdSchema,
 } from '../events/schemas.ts';
 import { parseEvent } from '../events/upcast.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { position, version } from '../kernel/ids.ts';
+import { type ExecId, position, type TenantId, version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
 import { timestampFromMs } from '../kernel/time.ts';
 
@@ -241,4 +242,11 @@ export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
       kind: row.kind,
       correlationId: row.correlation_id,
     })),
+);
+
+export const parseOpenExec: (row: unknown) => { execId: ExecId; tenant: TenantId } = rowParser(
+  'head of an exec',
+  z
+    .object({ exec_id: execIdSchema, tenant: tenantIdSchema })
+    .transform((row) => ({ execId: row.exec_id, tenant: row.tenant })),
 );

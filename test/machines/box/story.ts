@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxOptionsSchema } from '../../../src/events/box-options.ts';
 import type { BoxCommand } from '../../../src/events/commands.ts';
@@ -7,20 +8,18 @@ import type { Failure } from '../../../src/events/failure.ts';
 import {
   boxId,
   boxStream,
-  commandId,
-  correlationId,
   defaultTenant,
   type EffectId,
   effectIdFor,
   hostId,
-  position,
   type TenantId,
   version,
 } from '../../../src/kernel/ids.ts';
 import { plusMs, type Timestamp, timestamp } from '../../../src/kernel/time.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import type { BoxState } from '../../../src/machines/box/box-state.ts';
+import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
 import type { Decision } from '../../../src/machines/decision.ts';
+import { recordedFor } from '../recorded.ts';
 
 export const theBox = boxId('bx_0123456789abcdef');
 export const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
@@ -89,19 +88,22 @@ export class Story {
     return story;
   }
 
-  /** Appends an event as it is, past `decide`. */
-  record(event: BoxEvent, occurredAt: Timestamp): void {
-    const recorded = this.recorded(event, occurredAt);
+  /** Appends an event as it is, past `decide`. Returns the effects that the statechart asks for. */
+  record(event: BoxEvent, occurredAt: Timestamp): readonly EffectIntent[] {
+    const recorded = recordedFor(boxStream(theBox), event, this.log.length + 1, occurredAt);
+    const effects = takeBoxEvent(this.state, recorded)?.effects ?? [];
     this.state = boxAggregate.evolve(this.state, recorded);
     this.log.push(recorded);
+    return effects;
   }
 
-  /** Asks, and appends what was accepted. */
+  /** Asks, and appends what was accepted: the log must then say the same, state and effects, as the decision did. */
   when(command: BoxCommand, tenant: TenantId = defaultTenant): Answer {
     const now = this.tick();
     const answer = boxAggregate.decide(this.state, command, { now, version: this.version, tenant });
     if (answer.kind !== 'accepted') return answer;
-    for (const event of answer.events) this.record(event, now);
+    expect(answer.events.flatMap((event) => this.record(event, now))).toEqual(answer.effects);
+    expect(this.state && boxAggregate.persist(this.state)).toEqual(boxAggregate.persist(answer.state));
     this.effects.push(...answer.effects);
     this.cancelled.push(...answer.cancels);
     return answer;
@@ -132,26 +134,6 @@ export class Story {
   tick(): Timestamp {
     this.now = plusMs(this.now, 1000);
     return this.now;
-  }
-
-  private recorded(event: BoxEvent, occurredAt: Timestamp): RecordedEvent<BoxEvent> {
-    const at = BigInt(this.log.length + 1);
-    return {
-      ...event,
-      streamId: boxStream(theBox),
-      version: version(at),
-      position: position(at),
-      schemaVersion: 1,
-      occurredAt,
-      hash: '',
-      tenant: defaultTenant,
-      actor: { kind: 'user', id: 'tester' },
-      reason: null,
-      commandId: commandId(`command-${at}`),
-      correlationId: correlationId('story'),
-      causationId: null,
-      traceparent: null,
-    };
   }
 }
 

@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf } from './errno.ts';
+
+/** How often to look whether a group is gone: for processes that are not our children there is no event. */
+const pollMs = 20;
+/** How long to wait for a group after SIGKILL. One that is still there is a zombie that nobody reaps. */
+const reapMs = 500;
+
+/**
+ * The process groups that execs started, each until its last member is gone: a program may leave others behind, and
+ * those have to end with the box. A group's id cannot be taken by another process as long as the group has a member.
+ */
+export class ProcessGroups {
+  readonly #ids = new Set<number>();
+
+  add(id: number): void {
+    this.#ids.add(id);
+  }
+
+  /** To be called when a group's leader has ended: forgets every group that is empty. */
+  prune(): void {
+    for (const id of this.#ids) if (!this.signal(id, 0)) this.#ids.delete(id);
+  }
+
+  /** Sends a signal to each member; 0 only looks. False when there is no member left. */
+  signal(id: number, signal: NodeJS.Signals | 0): boolean {
+    try {
+      return process.kill(-id, signal);
+    } catch (error) {
+      if (errnoOf(error) === 'ESRCH') return false;
+      if (errnoOf(error) === 'EPERM') return true; // a member has become another user
+      throw error;
+    }
+  }
+
+  /**
+   * SIGTERM to all, SIGKILL to those that are there after the grace, which `graceOver` may cut short. Resolves with the
+   * number of groups that needed SIGKILL.
+   */
+  async endAll(graceMs: number, graceOver: AbortSignal): Promise<number> {
+    for (const id of this.#ids) this.signal(id, 'SIGTERM');
+    await this.#allGone(graceMs, graceOver);
+    const killed = this.#ids.size;
+    for (const id of this.#ids) this.signal(id, 'SIGKILL');
+    await this.#allGone(reapMs);
+    return killed;
+  }
+
+  async #allGone(withinMs: number, over?: AbortSignal): Promise<void> {
+    const end = performance.now() + withinMs;
+    for (this.prune(); this.#ids.size > 0; this.prune()) {
+      if (performance.now() >= end || over?.aborted === true) return;
+      await delay(pollMs);
+    }
+  }
+}

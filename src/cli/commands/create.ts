@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
+import { FlagFaults, mutationValue } from '../flag-values.ts';
+import {
+  addConnectionFlags,
+  addMutationFlags,
+  addVersionFlag,
+  type MutationFlags,
+  withExamples,
+} from '../flags.ts';
+import type { CliIo } from '../io.ts';
+import { type ConnectionFlags, inSession } from '../session.ts';
+import { visible } from '../visible.ts';
+
+interface CreateFlags extends BoxFlags, ConnectionFlags, MutationFlags {
+  readonly getOrCreate?: boolean;
+}
+
+export const createCommand = (io: CliIo): Command => {
+  const command = new Command('create')
+    .description('make a box and print its id; start starts it')
+    .argument('[name]', 'unique name; one is made up when it is left out');
+  addBoxFlags(command).option('--get-or-create', 'a box of this name and the same options will do');
+  addConnectionFlags(addVersionFlag(addMutationFlags(command)));
+  command.action((name: string | undefined, flags: CreateFlags) => create(io, name, flags));
+  return withExamples(command, 'boxledger create web --cpus 2 --memory 1g -e PORT=8080 -l team=shop');
+};
+
+const create = (io: CliIo, name: string | undefined, flags: CreateFlags) =>
+  inSession(io, flags, async ({ client, signal, printBox }) => {
+    const faults = new FlagFaults();
+    const options = await boxOptionsValue(faults, flags, io);
+    const mutation = mutationValue(faults, flags);
+    faults.check('create');
+    const getOrCreate = flags.getOrCreate === true;
+    const { box } = await client.create({ ...mutation, name, options, getOrCreate, signal });
+    await printBox(box, visible(box.boxId));
+    return 0;
+  });
