@@ -129,8 +129,9 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
   const target = probeTarget(directory);
   try {
     await mkdir(directory, { mode: directoryModeFor(base) });
-    for (const path of [target.disk, target.attempt.guest, target.attempt.etc, target.attempt.root])
+    for (const path of [target.disk, target.attempt.guest, target.attempt.root])
       await mkdir(path, { recursive: true, mode: directoryModeFor(base) });
+    await mkdir(target.attempt.etc, { mode: 0o755 });
     if (base.serviceIsRoot)
       for (const path of [target.disk, target.attempt.guest]) await chown(path, boxUid, boxUid);
     await writeEtc(base, target);

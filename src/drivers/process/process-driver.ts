@@ -43,11 +43,13 @@ export interface ProcessDriverOptions {
  */
 export const createProcessDriver = async (options: ProcessDriverOptions): Promise<Driver> => {
   try {
-    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode: 0o700 });
+    const serviceIsRoot = process.getuid?.() === 0;
+    // Root's boxes, as another user, may have to go through these; what is in them is shut to everybody else.
+    const mode = serviceIsRoot ? 0o711 : 0o700;
+    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode });
     const dataDir = await realpath(options.dataDir);
     const layout = layoutOf(dataDir);
-    await mkdir(layout.boxes, { recursive: true, mode: 0o700 });
-    const serviceIsRoot = process.getuid?.() === 0;
+    await mkdir(layout.boxes, { recursive: true, mode });
     const base = {
       serviceIsRoot,
       scripts: await installScripts(layout.scripts),
