@@ -49,7 +49,7 @@ test('any, ! and double casts carry their reason', () => {
 test('a directive that silences a checker says why', () => {
   const silent = [...shipped, ...tests].flatMap(({ path, parsed, lineAt }) =>
     parsed.comments
-      .filter(({ value }) => /@ts-(expect-error|ignore|nocheck)|biome-ignore/.test(value))
+      .filter(({ value }) => /^[\s*]*(@ts-(expect-error|ignore|nocheck)|biome-ignore)/.test(value))
       .filter(({ value }) => !/(@ts-expect-error|biome-ignore [\w/]+):? +\S+ +\S+/.test(value))
       .map(({ start }) => `${path}:${lineAt(start)}`),
   );

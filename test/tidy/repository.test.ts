@@ -4,7 +4,7 @@ import { textOf, trackedFiles } from './sources.ts';
 
 /** Names that say nothing about what is in the file. */
 const emptyNames = /^(utils?|helpers?|types|common|misc|shared|index)\.(ts|mjs|sql)$/;
-const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)*$/;
+const kebabCase = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z-]+)*$/;
 
 const isText = (path: string) => !/\.(png|ico|zst|tar|binpb)$/.test(path);
 const code = trackedFiles.filter((path) => /^(src|test|bench|scripts)\//.test(path));
