@@ -3,13 +3,16 @@ import { pino } from 'pino';
 import { openStore } from '../src/store/store.ts';
 import { prepareAppend } from './append.ts';
 import { openBenchDatabase } from './database.ts';
+import { prepareLifecycle } from './lifecycle.ts';
 import { measure, type Operation, whole } from './load.ts';
 import { preparePlainInsert } from './plain-insert.ts';
 import { describeMachine, machineLine, type Row, table } from './report.ts';
+import { openSimPlane } from './sim-plane.ts';
 
-const usage = `npm run bench -- [append] [--seconds N] [--callers N,N,…] [--json]
+const usage = `npm run bench -- [append] [lifecycle] [--seconds N] [--callers N,N,…] [--json]
 
   append     one event with all that a command commits, and its peer, a plain INSERT
+  lifecycle  a box created, started until it runs and stopped, with simulated boxes (queue on REDIS_URL if set)
   --seconds  how long each row is measured (default 5)
   --callers  how many callers ask at once, one row for each (default 1,16,64)
   --json     one object instead of a table
@@ -35,7 +38,15 @@ const append: Benchmark = async (databaseUrl) => {
   };
 };
 
-const benchmarks: Readonly<Record<string, Benchmark>> = { append };
+const lifecycle: Benchmark = async (databaseUrl) => {
+  const plane = await openSimPlane(databaseUrl, process.env['REDIS_URL'], log);
+  return {
+    subjects: new Map([[`box's life, queue on ${plane.queue}`, prepareLifecycle(plane)]]),
+    close: () => plane.close(),
+  };
+};
+
+const benchmarks: Readonly<Record<string, Benchmark>> = { append, lifecycle };
 
 const run = async (name: string, seconds: number, callerCounts: readonly number[], signal: AbortSignal) => {
   const benchmark = benchmarks[name];
