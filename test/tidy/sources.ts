@@ -39,6 +39,20 @@ export const sources = (...folders: readonly string[]): readonly Source[] =>
         path,
         text,
         parsed: parseSync(path, text),
-        lineAt: (offset) => text.slice(0, offset).split('\n').length,
+        lineAt: lineFinder(text),
       };
     });
+
+const lineFinder = (text: string): ((offset: number) => number) => {
+  const starts = [0];
+  for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) starts.push(end + 1);
+  return (offset) => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle;
+    }
+    return low + 1;
+  };
+};
