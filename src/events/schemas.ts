@@ -45,7 +45,6 @@ export const nameSchema = z
 
 export const durationMsSchema = z.int().nonnegative();
 
-export const jsonValueSchema: z.ZodType<JsonValue> = z.json();
 export const jsonObjectSchema: z.ZodType<JsonObject> = z.record(z.string(), z.json());
 
 /** Who did it: a person or service (`user`), or the part of boxledger that found or finished something (`system`). */
