@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import * as ids from '../kernel/ids.ts';
-import type { JsonObject, JsonValue } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { limits, utf8Bytes } from '../kernel/limits.ts';
 import { timestamp } from '../kernel/time.ts';
 
