@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from './errno.ts';
+import { runningGroups } from './process-table.ts';
 
 /** How often to look whether a group is gone: for processes that are not our children there is no event. */
 const pollMs = 20;
-/** How long to wait for a group after SIGKILL. One that is still there is a zombie that nobody reaps. */
+/** How long to wait for a group after SIGKILL: what is still there then waits for its disk, or is a zombie. */
 const reapMs = 500;
 
 /**
@@ -48,8 +49,11 @@ export class ProcessGroups {
 
   async #allGone(withinMs: number, over?: AbortSignal): Promise<void> {
     const end = performance.now() + withinMs;
-    for (this.prune(); this.#ids.size > 0; this.prune()) {
-      if (performance.now() >= end || over?.aborted === true) return;
+    for (;;) {
+      this.prune();
+      const running = this.#ids.size === 0 ? undefined : await runningGroups();
+      if (running !== undefined) for (const id of this.#ids) if (!running.has(id)) this.#ids.delete(id);
+      if (this.#ids.size === 0 || performance.now() >= end || over?.aborted === true) return;
       await delay(pollMs);
     }
   }
