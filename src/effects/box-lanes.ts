@@ -1,10 +1,11 @@
 import type { EffectKind } from '../events/effects.ts';
 import type { BoxId } from '../kernel/ids.ts';
 
-interface Occupant {
+/** An effect that wants a box for itself. */
+interface Entrant {
   readonly kind: EffectKind;
+  /** Tells it to stop; it still leaves by itself. */
   readonly overtake: () => void;
-  readonly left: Promise<void>;
 }
 
 /**
@@ -12,30 +13,27 @@ interface Occupant {
  * and the shutdown begins when its handler has ended. Nothing else overtakes, nor is a shutdown itself overtaken.
  */
 export class BoxLanes {
-  readonly #occupants = new Map<BoxId, Occupant>();
+  readonly #occupied = new Map<
+    BoxId,
+    { readonly entrant: Entrant | undefined; readonly left: Promise<void> }
+  >();
 
-  /** Resolves when the box is this effect's alone; what it resolves with gives the box back. */
-  async enter(boxId: BoxId, kind: EffectKind, overtake: () => void): Promise<() => void> {
+  /** Resolves when the box is the entrant's alone; what it resolves with gives the box back. */
+  async enter(boxId: BoxId, entrant?: Entrant): Promise<() => void> {
     for (;;) {
-      const occupant = this.#occupants.get(boxId);
-      if (occupant === undefined) break;
-      if (kind === 'vm.shutdown' && occupant.kind !== 'vm.shutdown') occupant.overtake();
-      await occupant.left;
+      const lane = this.#occupied.get(boxId);
+      if (lane === undefined) break;
+      if (entrant?.kind === 'vm.shutdown' && lane.entrant?.kind !== 'vm.shutdown') lane.entrant?.overtake();
+      await lane.left;
     }
     let leave: () => void = () => undefined;
     const left = new Promise<void>((resolve) => {
       leave = resolve;
     });
-    const occupant = { kind, overtake, left };
-    this.#occupants.set(boxId, occupant);
+    this.#occupied.set(boxId, { entrant, left });
     return () => {
-      if (this.#occupants.get(boxId) === occupant) this.#occupants.delete(boxId);
+      this.#occupied.delete(boxId);
       leave();
     };
-  }
-
-  /** Whether an effect of the box runs here now. */
-  occupied(boxId: BoxId): boolean {
-    return this.#occupants.has(boxId);
   }
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
-import type { EffectOutcome } from '../events/effects.ts';
+import type { BoxView } from '../events/box-view.ts';
+import type { EffectIntent, EffectOutcome } from '../events/effects.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId, EffectId, HostId } from '../kernel/ids.ts';
@@ -32,6 +33,8 @@ export interface RunnerOptions {
   readonly concurrency: number;
   /** A claim that is not renewed for so long may be taken by somebody else. */
   readonly leaseMs: number;
+  /** Told of each effect that ended here: with the box as its outcome left it, or null when its outcome was not heard. */
+  readonly onEnd: (intent: EffectIntent, view: BoxView | null) => void;
 }
 
 /** After a close has run out of time, how long handlers have to undo what they began. */
@@ -79,9 +82,14 @@ export class EffectRunner {
     clearTimeout(timer);
   }
 
-  /** Whether an effect of the box is in this runner's hands now. */
-  busyWith(boxId: BoxId): boolean {
-    return [...this.#held].some(({ effect }) => effect.intent.boxId === boxId);
+  /** Does something with a box while none of its effects runs here. */
+  async whileAlone(boxId: BoxId, work: () => Promise<void>): Promise<void> {
+    const leave = await this.#lanes.enter(boxId);
+    try {
+      await work();
+    } finally {
+      leave();
+    }
   }
 
   async #deliver(effectId: EffectId): Promise<DeliveryAnswer> {
@@ -111,15 +119,11 @@ export class EffectRunner {
         case 'outcome':
           return await this.#settle(held, outcome.outcome);
         case 'again':
-          return (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
-            ? later(outcome.delayMs)
-            : done;
+          if (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
+            return later(outcome.delayMs);
+          return this.#unheard(held);
         case 'unheard':
-          log.info(
-            { effectId: effect.effectId, attempt: effect.attempt, why: held.stopped },
-            'effect dropped',
-          );
-          return done;
+          return this.#unheard(held);
         default:
           return outcome satisfies never;
       }
@@ -129,10 +133,17 @@ export class EffectRunner {
     }
   }
 
+  #unheard({ effect, stopped }: HeldClaim): DeliveryAnswer {
+    const { effectId, attempt, intent } = effect;
+    this.#options.log.info({ effectId, attempt, stopped }, 'nobody waits for this effect any more');
+    this.#options.onEnd(intent, null);
+    return done;
+  }
+
   /** Upholds 4. */
   async #alone(held: HeldClaim): Promise<End> {
     const { boxId, kind } = held.effect.intent;
-    const leave = await this.#lanes.enter(boxId, kind, () => held.stop('overtaken'));
+    const leave = await this.#lanes.enter(boxId, { kind, overtake: () => held.stop('overtaken') });
     try {
       return await this.#run(held);
     } finally {
@@ -181,7 +192,7 @@ export class EffectRunner {
 
   /** Upholds 3. Only the door knows whether a claim still counts, so it is asked until it answers. */
   async #settle(held: HeldClaim, outcome: EffectOutcome): Promise<DeliveryAnswer> {
-    const { door, hostId, backoff, log, crash } = this.#options;
+    const { door, hostId, backoff, log, crash, onEnd } = this.#options;
     const { effect } = held;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -190,6 +201,7 @@ export class EffectRunner {
         if (answer.kind === 'refused')
           log.info({ effectId: effect.effectId, refusal: answer.refusal }, 'an outcome came too late');
         crash('outcome.after', effect.intent.kind);
+        onEnd(effect.intent, answer.kind === 'refused' ? null : answer.view);
         return done;
       } catch (err) {
         if (!(err instanceof BoxledgerError && err.retry)) throw err;

@@ -50,8 +50,8 @@ const quiesce = async (
 };
 
 /** Undefined when the guest has thawed, or there is none. */
-const thaw = async (
-  { guests, limits }: Workshop,
+export const thaw = async (
+  { guests, limits }: Pick<Workshop, 'guests' | 'limits'>,
   boxId: BoxId,
   signal: AbortSignal,
 ): Promise<Failure | undefined> => {

@@ -13,4 +13,4 @@ SET state = 'claimed', attempt = attempt + 1, holder_host_id = NULL, holder_epoc
   lease_until = statement_timestamp() + $2 * interval '1 millisecond'
 FROM overdue o
 WHERE e.effect_id = o.effect_id
-RETURNING e.effect_id, e.attempt, e.box_id, e.generation, e.kind, e.correlation_id
+RETURNING e.effect_id, e.attempt, e.tenant, e.box_id, e.generation, e.kind, e.correlation_id

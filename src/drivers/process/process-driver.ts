@@ -1,0 +1,256 @@
+import { openSync } from 'node:fs';
+import { mkdir, readdir, realpath } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { Exit, ProcessIdentity } from '../../events/process.ts';
+import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
+import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
+import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
+import { KeyedLock } from '../keyed-lock.ts';
+import { sameProcess } from '../process-identity.ts';
+import { type BootContext, type BootStep, bootBox } from './boot.ts';
+import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
+import { endBox, settle } from './box-state.ts';
+import { findCgroups } from './cgroup.ts';
+import { consoleTail } from './console-tail.ts';
+import { removeDiskOf } from './disk.ts';
+import { asBoxledgerError } from './errno-error.ts';
+import { removeTree } from './files.ts';
+import type { SandboxMode } from './launch-plan.ts';
+import { type Layout, layoutOf } from './layout.ts';
+import { lifelineBroken } from './lifeline.ts';
+import { chooseMode, isolationOf } from './machine.ts';
+import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox, usageOf } from './members.ts';
+import { installFiles } from './scripts.ts';
+
+export interface ProcessDriverOptions {
+  /** Everything that lasts is kept below; made when missing. */
+  readonly dataDir: string;
+  /** The guest agent, one JavaScript file. */
+  readonly agentPath: string;
+  /** The Node that runs it in the box; by default the one that runs this. */
+  readonly nodePath?: string | undefined;
+  /** Use this way to keep boxes apart and no other; by default the best that works here. */
+  readonly mode?: SandboxMode | undefined;
+  /** Called after each step of a boot, for tests that let the service die there. */
+  readonly passed?: ((step: BootStep) => void) | undefined;
+}
+
+/**
+ * Boxes as processes of the host: each a process tree in namespaces of its own where the machine allows it, below a small
+ * shim that outlives the service. `boxes/ID/disk` in the data directory is the box's home and all of it that lasts.
+ * Throws `Unsupported` when no box could run here.
+ */
+export const createProcessDriver = async (options: ProcessDriverOptions): Promise<Driver> => {
+  try {
+    const serviceIsRoot = process.getuid?.() === 0;
+    // Root's boxes, as another user, may have to go through these; what is in them is shut to everybody else.
+    const mode = serviceIsRoot ? 0o711 : 0o700;
+    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode });
+    const dataDir = await realpath(options.dataDir);
+    const layout = layoutOf(dataDir);
+    await mkdir(layout.boxes, { recursive: true, mode });
+    const scripts = await installFiles(layout.scripts, options.agentPath, mode);
+    const base = {
+      serviceIsRoot,
+      scripts,
+      nodePath: await realpath(options.nodePath ?? process.execPath),
+      agentPath: scripts.agent,
+    };
+    const [cgroups, chosen] = await Promise.all([findCgroups(), chooseMode(base, dataDir, options.mode)]);
+    const context = {
+      base: { ...base, mode: chosen.mode },
+      cgroups,
+      passed: options.passed ?? (() => undefined),
+    };
+    return new ProcessDriver(
+      layout,
+      context,
+      isolationOf(chosen, serviceIsRoot, cgroups),
+      socketRoot(layout),
+    );
+  } catch (error) {
+    throw asBoxledgerError(error, 'cannot set the process driver up');
+  }
+};
+
+/** A unix socket's address holds 108 bytes on Linux, 104 on others, the final NUL included. */
+const socketPathMaxBytes = process.platform === 'linux' ? 107 : 103;
+
+/** Where sockets are reached below: the run directory, or, when its path is too long for that, a descriptor of it. */
+const socketRoot = (layout: Layout): string => {
+  const longest = layout.box(parseBoxId('bx_0000000000000000')).socket;
+  if (Buffer.byteLength(longest) <= socketPathMaxBytes) return layout.run;
+  if (process.platform === 'linux') return `/proc/self/fd/${openSync(layout.run, 'r')}`;
+  throw new BoxledgerError(
+    'InvalidArgument',
+    `the data directory's path is too long for sockets: ${layout.run}`,
+    {
+      help: `Choose one that is ${Buffer.byteLength(longest) - socketPathMaxBytes} bytes shorter.`,
+    },
+  );
+};
+
+class ProcessDriver implements Driver {
+  readonly kind = 'process';
+  readonly #layout: Layout;
+  readonly #context: BootContext;
+  readonly #isolation: Isolation;
+  readonly #socketRoot: string;
+  readonly #lock = new KeyedLock<BoxId>();
+
+  constructor(layout: Layout, context: BootContext, isolation: Isolation, socketRoot: string) {
+    this.#layout = layout;
+    this.#context = context;
+    this.#isolation = isolation;
+    this.#socketRoot = socketRoot;
+  }
+
+  async isolation(): Promise<Isolation> {
+    return this.#isolation;
+  }
+
+  async boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
+    refuseMoreThanTheHostHas(spec);
+    return this.#alone(
+      spec.boxId,
+      'boot',
+      async () => {
+        signal.throwIfAborted();
+        const box = this.#layout.box(spec.boxId);
+        const state = await settle(spec.boxId, box);
+        if (state.kind === 'up' && state.record.generation === spec.generation)
+          return { process: state.processes.main, tookOver: true, stagesMs: {} };
+        await endBox(spec.boxId, box);
+        signal.throwIfAborted();
+        return { ...(await bootBox(this.#context, box, spec, signal)), tookOver: false };
+      },
+      signal,
+    );
+  }
+
+  async observe(boxId: BoxId): Promise<Observation> {
+    return this.#alone(boxId, 'observe', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      switch (state.kind) {
+        case 'none':
+          return { kind: 'absent' };
+        case 'ended':
+          return { kind: 'ended', generation: state.record.generation, exit: state.exit };
+        case 'up':
+          return {
+            kind: 'running',
+            generation: state.record.generation,
+            process: state.processes.main,
+            frozen: await isBoxFrozen(state.processes),
+          };
+        default:
+          return state satisfies never;
+      }
+    });
+  }
+
+  async list(): Promise<readonly BoxId[]> {
+    const names = await Promise.all([readdir(this.#layout.boxes), readdir(this.#layout.run)]);
+    return [...new Set(names.flat())].filter((name) => boxIdPattern.test(name)).map(parseBoxId);
+  }
+
+  async ended(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<Exit> {
+    const box = this.#layout.box(boxId);
+    const record = await readBootRecord(box);
+    const attempt = record && box.attempt(record.nonce);
+    const main = record && attempt && (await readIdentity(attempt.main, record.bootId));
+    // What a later boot has replaced has ended, and nobody knows how any more.
+    if (attempt === undefined || main === undefined || !sameProcess(main, process))
+      return { kind: 'unknown' };
+    await lifelineBroken(attempt.lifeline, signal);
+    return this.#alone(boxId, 'wait for the end', async () => {
+      const exit = await readExit(attempt);
+      if (exit !== undefined) return exit;
+      const state = await settle(boxId, box);
+      return state.kind === 'ended' && state.record.nonce === record?.nonce
+        ? state.exit
+        : { kind: 'unknown' };
+    });
+  }
+
+  async freeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'freeze', async () => freezeBox(await this.#running(boxId, process)));
+  }
+
+  async unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'unfreeze', async () => unfreezeBox(await this.#running(boxId, process)));
+  }
+
+  async terminate(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'terminate', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      if (state.kind === 'up' && sameProcess(state.processes.main, process))
+        await terminateBox(state.processes);
+    });
+  }
+
+  async kill(boxId: BoxId): Promise<void> {
+    await this.#alone(boxId, 'kill', () => endBox(boxId, this.#layout.box(boxId)));
+  }
+
+  async removeDisk(boxId: BoxId): Promise<void> {
+    await this.#alone(boxId, 'remove the disk', async () => {
+      const box = this.#layout.box(boxId);
+      if ((await settle(boxId, box)).kind === 'up')
+        throw new BoxledgerError('InvalidState', `box ${boxId} runs`, { help: 'Stop it first.' });
+      await endBox(boxId, box);
+      await removeDiskOf(box);
+      await removeTree(box.run);
+    });
+  }
+
+  guestAddress(boxId: BoxId): string {
+    return `unix:${join(this.#socketRoot, boxId, 'agent.sock')}`;
+  }
+
+  async consoleTail(boxId: BoxId, maxBytes: number): Promise<string> {
+    const box = this.#layout.box(boxId);
+    const record = await readBootRecord(box);
+    return record === undefined ? '' : consoleTail(box.attempt(record.nonce).console, maxBytes);
+  }
+
+  async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
+    return this.#alone(boxId, 'measure', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      return state.kind === 'up' ? usageOf(state.processes) : undefined;
+    });
+  }
+
+  async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses> {
+    const state = await settle(boxId, this.#layout.box(boxId));
+    if (state.kind === 'up' && sameProcess(state.processes.main, process)) return state.processes;
+    throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
+      details: { pid: process.pid },
+    });
+  }
+
+  /** One thing at a time is done to a box: each begins with what the one before left. */
+  async #alone<Result>(
+    boxId: BoxId,
+    doing: string,
+    work: () => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    try {
+      return await this.#lock.run(boxId, work);
+    } catch (error) {
+      throw asBoxledgerError(error, `cannot ${doing} box ${boxId}`, signal);
+    }
+  }
+}
+
+const refuseMoreThanTheHostHas = ({ options }: BootSpec): void => {
+  const cpus = availableParallelism();
+  const memoryMib = Math.floor(totalmem() / 1024 / 1024);
+  const faults: Fault[] = [];
+  if (options.cpus > cpus) faults.push({ field: 'options.cpus', problem: `the host has ${cpus}` });
+  if (options.memoryMib > memoryMib)
+    faults.push({ field: 'options.memoryMib', problem: `the host has ${memoryMib}` });
+  if (faults.length > 0) throw BoxledgerError.fromRefusal(invalidArgument(faults));
+};

@@ -1,0 +1,232 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * The POSIX shell programs around a box. They are kept as text so that they travel with whatever bundles this module,
+ * and are written to files because a shell reads its script as it goes. A file is named after its content, so one that a
+ * running shell reads is never changed.
+ */
+export interface ScriptFiles {
+  readonly shim: string;
+  readonly stage: string;
+  readonly sandbox: string;
+}
+
+/**
+ * The shim: one cheap process per box, in a session of its own, so that the box outlives the service. Environment:
+ * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespace, so what
+ * the box left behind may still hold the console, and descriptor 4 is to be its socket's directory). Arguments: the command that makes the box. Descriptor 3: who boots is told there.
+ *
+ * 1. It says who it is (`shim`), then takes the ticket. Whoever renames the ticket first wins: this shim, or somebody who
+ *    wants that no box comes of it. So a shim that nobody heard of again cannot bring up a second box.
+ * 2. It holds the FIFO `lifeline` open; whoever reads that sees its end at once.
+ * 3. The box's outermost process joins the cgroups before it becomes anything else. The shim stays outside: it is there
+ *    to tell, also when everything inside is frozen or killed.
+ * 4. How the box ended goes to `exit` before the lifeline breaks.
+ */
+const shim = `#!/bin/sh
+umask 077
+started() {
+  if [ -r "/proc/$1/stat" ]; then
+    read -r line < "/proc/$1/stat"
+    set -- \${line##*) }
+    echo "\${20}"
+  else
+    LC_ALL=C ps -o lstart= -p "$1" | tr -s ' '
+  fi
+}
+put() { printf '%s\\n' "$2" > "$BL_RUN/$1.new" && mv -f "$BL_RUN/$1.new" "$BL_RUN/$1"; }
+tell() { (echo "$1" >&3) 2>/dev/null; }
+
+mkfifo "$BL_RUN/lifeline" "$BL_RUN/console.pipe" || exit 125
+exec 9<>"$BL_RUN/lifeline"
+put shim "$$ $(started $$)"
+mv "$BL_RUN/ticket" "$BL_RUN/claimed" 2>/dev/null || exit 125
+
+# The console keeps between one and two files of at most 128 writes of 4 KiB.
+console() {
+  while dd bs=4096 count=128 of="$BL_RUN/console" 2>/dev/null && [ -s "$BL_RUN/console" ]; do
+    mv -f "$BL_RUN/console" "$BL_RUN/console.1"
+  done
+}
+console < "$BL_RUN/console.pipe" > /dev/null 3>&- 9>&- &
+console=$!
+
+(
+  exec 9>&-
+  IFS='
+'
+  for group in $BL_CGROUPS; do echo 0 > "$group/cgroup.procs" || exit 125; done
+  [ -z "$BL_PLAIN" ] || exec 4<"$BL_RUN/guest"
+  exec "$@"
+) < /dev/null > "$BL_RUN/console.pipe" 2>&1 &
+main=$!
+put main "$main $(started $main)"
+tell main
+
+# The box can put anything in place of its socket. What the host connects to is a name that the box cannot reach, made
+# without following links and kept only if it is a socket.
+link() {
+  inside="$BL_RUN/guest/agent.sock"
+  pause=0.02 tries=0
+  until [ -S "$inside" ]; do
+    kill -0 "$main" 2>/dev/null || return
+    tries=$((tries + 1))
+    [ $tries -lt 500 ] || pause=1
+    sleep $pause 2>/dev/null || sleep 1
+  done
+  ln -P "$inside" "$BL_RUN/agent.sock.new" 2>/dev/null || ln "$inside" "$BL_RUN/agent.sock.new" || return
+  if [ -S "$BL_RUN/agent.sock.new" ] && [ ! -h "$BL_RUN/agent.sock.new" ]; then
+    mv -f "$BL_RUN/agent.sock.new" "$BL_RUN/../agent.sock"
+  else
+    rm -f "$BL_RUN/agent.sock.new"
+  fi
+}
+link < /dev/null > /dev/null 2>&1 3>&- 9>&- &
+
+exec 3>&-
+wait "$main"
+put exit "$?"
+[ -n "$BL_PLAIN" ] || wait "$console"
+`;
+
+/**
+ * For bwrap under a service that is root. The box's files may lie where its unprivileged user cannot go, so root binds
+ * them, in a mount namespace of the box's own, to where it can. BL_STAGE: an existing directory to cover. Arguments: pairs
+ * of source and name, then `--`, then the command.
+ */
+const stage = `#!/bin/sh
+set -e
+mount -n -t tmpfs -o mode=0755,nosuid,nodev boxstage "$BL_STAGE"
+while [ "$1" != -- ]; do
+  if [ -d "$1" ]; then mkdir "$BL_STAGE/$2"; else : > "$BL_STAGE/$2"; fi
+  mount -n --bind "$1" "$BL_STAGE/$2"
+  shift 2
+done
+shift
+exec "$@"
+`;
+
+/**
+ * Pid 1 of a box without bwrap, in fresh mount, pid, ipc, uts and (BL_NETWORK=none) network namespaces, with root's
+ * rights over them. Lays the box's file system out, goes into it, gives every right up and becomes the box's init.
+ * Environment: BL_ROOT (an empty directory), BL_DISK, BL_GUEST, BL_AGENT, BL_ETC, BL_NODE (empty: under /usr already),
+ * BL_ETC_DIRECTORIES and BL_ETC_FILES (of the host, where they exist), BL_HOSTNAME, BL_NETWORK, BL_UID (the user to become; empty: stay), BL_USER_NAMESPACE (1: in one of the box's own).
+ * Arguments: the program to run in the box, after \`env -i\`.
+ */
+const sandbox = `#!/bin/sh
+set -e
+umask 022
+read_only() { mount -n -o remount,bind,ro,nosuid,nodev "$1"; }
+bind_directory() { mkdir -p ".$2"; mount -n --rbind "$1" ".$2"; }
+bind_file() { : > ".$2"; mount -n --bind "$1" ".$2"; }
+
+mount -n -t tmpfs -o mode=0755,nosuid,nodev box "$BL_ROOT"
+cd "$BL_ROOT"
+mkdir -p etc/ssl proc dev tmp var/tmp run/boxledger/guest home/box opt
+
+bind_directory /usr /usr
+for path in /bin /sbin /lib /lib32 /lib64 /libx32; do
+  if [ -h $path ]; then ln -s "$(readlink $path)" ".$path"
+  elif [ -d $path ]; then bind_directory $path $path
+  fi
+done
+for path in $BL_ETC_DIRECTORIES; do
+  if [ -d $path ]; then bind_directory $path $path; fi
+done
+for path in $BL_ETC_FILES; do
+  if [ -f $path ]; then cat $path > ".$path" 2>/dev/null || rm -f ".$path"; fi
+done
+cp "$BL_ETC"/* etc/
+chmod 0644 etc/passwd etc/group etc/hosts etc/hostname
+if [ -d "$BL_NODE" ]; then bind_directory "$BL_NODE" /opt/node
+elif [ -n "$BL_NODE" ]; then mkdir -p opt/node/bin; bind_file "$BL_NODE" /opt/node/bin/node
+fi
+bind_file "$BL_AGENT" /run/boxledger/agent.cjs
+
+# Everything so far comes from the host and is only to be read, also what is mounted below it.
+while read -r _ _ _ _ point _; do
+  case $point in *\\\\*) point=$(printf '%b' "$(printf '%s' "$point" | sed 's/\\\\\\([0-7][0-7][0-7]\\)/\\\\0\\1/g')") ;; esac
+  case $point in "$BL_ROOT"/*) read_only "$point" ;; esac
+done < /proc/self/mountinfo
+
+mount -n --bind "$BL_DISK" home/box
+mount -n -o remount,bind,nosuid,nodev home/box
+mount -n --bind "$BL_GUEST" run/boxledger/guest
+mount -n -o remount,bind,nosuid,nodev,noexec run/boxledger/guest
+mount -n -t tmpfs -o mode=1777,nosuid,nodev tmp tmp
+mount -n -t tmpfs -o mode=1777,nosuid,nodev tmp var/tmp
+
+mount -n -t tmpfs -o mode=0755,nosuid,noexec dev dev
+mkdir dev/pts dev/shm
+for name in null zero full random urandom tty; do bind_file /dev/$name /dev/$name; done
+mount -n -t devpts -o newinstance,ptmxmode=0666,mode=0620,nosuid,noexec devpts dev/pts
+mount -n -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s /proc/self/fd/0 dev/stdin
+ln -s /proc/self/fd/1 dev/stdout
+ln -s /proc/self/fd/2 dev/stderr
+mount -n -o remount,ro,nosuid,noexec dev
+mount -n -t proc -o nosuid,nodev,noexec proc proc
+
+# Without any of these tools loopback stays down; nothing else is lost.
+if [ "$BL_NETWORK" = none ]; then
+  { ip link set lo up || ifconfig lo up || busybox ip link set lo up; } 2>/dev/null || :
+fi
+hostname "$BL_HOSTNAME" 2>/dev/null || echo "$BL_HOSTNAME" > proc/sys/kernel/hostname
+
+mkdir .host
+pivot_root . .host
+cd /
+umount -n -l /.host
+rmdir /.host
+mount -n -o remount,ro,nosuid,nodev /
+cd /home/box
+
+if [ -n "$BL_USER_NAMESPACE" ]; then set -- unshare --user --map-user=1000 --map-group=1000 -- "$@"; fi
+if [ -n "$BL_UID" ]; then set -- --reuid "$BL_UID" --regid "$BL_UID" --clear-groups -- "$@"; else set -- -- "$@"; fi
+exec setpriv --bounding-set -all --inh-caps -all --ambient-caps -all --no-new-privs --pdeathsig KILL "$@"
+`;
+
+export interface InstalledFiles extends ScriptFiles {
+  readonly agent: string;
+}
+
+/**
+ * Writes the scripts to `directory`, and the agent, so that boxes can reach it and an upgrade of the package under a
+ * running service changes nothing. Only the service's user may write there.
+ */
+export const installFiles = async (
+  directory: string,
+  agentPath: string,
+  directoryMode: number,
+): Promise<InstalledFiles> => {
+  await mkdir(directory, { recursive: true, mode: directoryMode });
+  const script = (name: string, text: string) => install(directory, name, 'sh', Buffer.from(text));
+  return {
+    shim: await script('shim', shim),
+    stage: await script('stage', stage),
+    sandbox: await script('sandbox', sandbox),
+    agent: await install(directory, 'agent', 'cjs', await readFile(agentPath)),
+  };
+};
+
+/** A file of that name has that content: it gets its name when it is whole. */
+const install = async (
+  directory: string,
+  name: string,
+  extension: string,
+  content: Buffer,
+): Promise<string> => {
+  const digest = createHash('sha256').update(content).digest('hex').slice(0, 16);
+  const path = join(directory, `${name}-${digest}.${extension}`);
+  if (existsSync(path)) return path;
+  const fresh = `${path}.${randomBytes(6).toString('hex')}`;
+  await writeFile(fresh, content);
+  await chmod(fresh, 0o644);
+  await rename(fresh, path);
+  return path;
+};

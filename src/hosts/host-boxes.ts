@@ -1,0 +1,30 @@
+import type { BoxDirectory } from '../commands/event-store.ts';
+import type { BoxView } from '../events/box-view.ts';
+import type { BoxId, HostId, TenantId } from '../kernel/ids.ts';
+import { limits } from '../kernel/limits.ts';
+
+/** What the log says of boxes, as a host asks for it. Throws `Unavailable` when the database cannot be reached. */
+export interface HostBoxes {
+  /** Ids of the boxes placed on the host that may have something there. */
+  placedOn(hostId: HostId): Promise<readonly BoxId[]>;
+  /** Also of a removed box; undefined when the log has never heard of it. */
+  view(boxId: BoxId): Promise<BoxView | undefined>;
+}
+
+/** From the directory of one tenant. */
+export const directoryBoxes = (directory: BoxDirectory, tenant: TenantId): HostBoxes => ({
+  placedOn: async (hostId) => {
+    const placed: BoxId[] = [];
+    let token = '';
+    do {
+      const page = await directory.list(tenant, {}, { size: limits.pageSizeMax, token });
+      for (const box of page.boxes) if (box.hostId === hostId) placed.push(box.boxId);
+      token = page.nextPageToken;
+    } while (token !== '');
+    return placed;
+  },
+  view: async (boxId) => {
+    const found = await directory.find(tenant, boxId);
+    return found.kind === 'found' ? found.box.view : undefined;
+  },
+});

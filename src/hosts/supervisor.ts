@@ -1,0 +1,162 @@
+import type { Logger } from 'pino';
+import type { CommandDoor } from '../commands/door.ts';
+import type { Driver, Observation } from '../drivers/driver.ts';
+import type { Backoff } from '../effects/backoff.ts';
+import { persist } from '../effects/persist.ts';
+import type { BoxView } from '../events/box-view.ts';
+import type { Exit, ProcessIdentity } from '../events/process.ts';
+import { type BoxId, commandId, type HostId } from '../kernel/ids.ts';
+import type { GuestRegistry } from './guests.ts';
+import type { HostBoxes } from './host-boxes.ts';
+import { thaw } from './pause-handlers.ts';
+import { remedyFor } from './reconcile.ts';
+import type { StepLimits } from './workshop.ts';
+
+export interface SupervisorOptions {
+  readonly hostId: HostId;
+  readonly driver: Driver;
+  readonly guests: GuestRegistry;
+  readonly door: CommandDoor;
+  readonly boxes: HostBoxes;
+  readonly limits: StepLimits;
+  readonly backoff: Backoff;
+  readonly log: Logger;
+}
+
+/**
+ * Keeps host and log in agreement about which boxes run: at the start about all of them, later about each whose effect
+ * has ended, and by waiting for the end of every one that runs. An end is the same event whether it was seen live or is
+ * found at the next start.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #closing = new AbortController();
+  readonly #watches = new Map<BoxId, { readonly generation: number; readonly stop: AbortController }>();
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Everything that this host has or should have. Call it while nothing else works on the host's boxes. A box that
+   * cannot be dealt with is logged and holds up no other; the database being away holds up all until it is back.
+   */
+  async reconcile(): Promise<void> {
+    const { driver, boxes, hostId } = this.#options;
+    const placed = await this.#persist('the list of boxes', () => boxes.placedOn(hostId));
+    const boxIds = new Set([...placed, ...(await driver.list())]);
+    for (const boxId of boxIds) await this.check(boxId);
+  }
+
+  /** One box. Call it while nothing else works on it. */
+  async check(boxId: BoxId): Promise<void> {
+    const { driver, boxes, hostId, log } = this.#options;
+    try {
+      const view = await this.#persist('a box', () => boxes.view(boxId));
+      const found = await driver.observe(boxId);
+      const remedy = remedyFor(view, found, hostId);
+      if (remedy.kind !== 'none') log.debug({ boxId, state: view?.state, found, remedy }, 'box looked at');
+      switch (remedy.kind) {
+        case 'none':
+          return;
+        case 'end':
+          return await this.#end(boxId, view, remedy.alsoDisk);
+        case 'report-exit':
+          return await this.#reportExit(view, boxId, remedy.exit);
+        case 'freeze':
+        case 'unfreeze':
+          await this.#correct(boxId, found, remedy.kind);
+          return this.#watch(view, found);
+        case 'watch':
+          return this.#watch(view, found);
+        default:
+          return remedy satisfies never;
+      }
+    } catch (err) {
+      if (this.#closing.signal.aborted) return;
+      log.error({ err, boxId }, 'a box could not be brought into agreement with the log');
+    }
+  }
+
+  /** Waits for the end of a box that the log says is up. */
+  boxIsUp(view: BoxView): void {
+    if (view.process !== null) this.#waitForEnd(view, view.process);
+  }
+
+  /** Ends all waiting; the boxes run on. */
+  close(): void {
+    this.#closing.abort();
+    for (const { stop } of this.#watches.values()) stop.abort();
+    this.#watches.clear();
+  }
+
+  #watch(view: BoxView | undefined, found: Observation) {
+    if (view !== undefined && found.kind === 'running') this.#waitForEnd(view, found.process);
+  }
+
+  #waitForEnd(view: BoxView, process: ProcessIdentity) {
+    const { boxId, generation } = view;
+    const known = this.#watches.get(boxId);
+    if (this.#closing.signal.aborted || known?.generation === generation) return;
+    known?.stop.abort();
+    const stop = new AbortController();
+    const watch = { generation, stop };
+    this.#watches.set(boxId, watch);
+    this.#options.driver
+      .ended(boxId, process, stop.signal)
+      .then((exit) => this.#reportExit(view, boxId, exit))
+      .catch((err: unknown) => {
+        if (!stop.signal.aborted)
+          this.#options.log.error({ err, boxId }, 'the end of a box could not be reported');
+      })
+      .finally(() => {
+        if (this.#watches.get(boxId) === watch) this.#watches.delete(boxId);
+      });
+  }
+
+  /** While the box is being stopped its end is the stop's to report, and this is refused. */
+  async #reportExit(view: BoxView | undefined, boxId: BoxId, exit: Exit) {
+    if (view === undefined) return;
+    const { door, guests, hostId, log } = this.#options;
+    const { generation, tenant } = view;
+    const answer = await this.#persist('the end of a box', () =>
+      door.submit(
+        { type: 'box.reportExit', boxId, generation, exit },
+        {
+          tenant,
+          actor: { kind: 'system', id: `host/${hostId}` },
+          commandId: commandId(`${boxId}-${generation}-exit`),
+        },
+      ),
+    );
+    if (answer.kind === 'refused')
+      log.debug({ boxId, refusal: answer.refusal }, 'the end of a box was not heard');
+    else guests.drop(boxId);
+  }
+
+  async #end(boxId: BoxId, view: BoxView | undefined, alsoDisk: boolean) {
+    const { driver, guests, log } = this.#options;
+    log.warn(
+      { boxId, state: view?.state ?? 'unknown to the log', alsoDisk },
+      'ended what should not run here',
+    );
+    guests.drop(boxId);
+    await driver.kill(boxId);
+    if (alsoDisk) await driver.removeDisk(boxId);
+  }
+
+  async #correct(boxId: BoxId, found: Observation, what: 'freeze' | 'unfreeze') {
+    if (found.kind !== 'running') return;
+    const { driver, guests, limits, log } = this.#options;
+    log.warn({ boxId, what }, 'a pause or resume was left half done');
+    await driver[what](boxId, found.process);
+    if (what === 'freeze') return;
+    const failure = await thaw({ guests, limits }, boxId, this.#closing.signal);
+    if (failure !== undefined) log.warn({ boxId, failure }, 'its file systems could not be thawed');
+  }
+
+  #persist<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const { backoff, log } = this.#options;
+    return persist(what, { backoff, log, signal: this.#closing.signal }, work);
+  }
+}
