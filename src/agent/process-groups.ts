@@ -18,20 +18,14 @@ export class ProcessGroups {
     this.#ids.add(id);
   }
 
-  /** To be called when a group's leader has ended: forgets every group that is empty. */
+  /** To be called when a group's leader has ended: forgets every group that is empty, before its id is used again. */
   prune(): void {
-    for (const id of this.#ids) if (!this.signal(id, 0)) this.#ids.delete(id);
+    for (const id of this.#ids) if (!reaches(id, 0)) this.#ids.delete(id);
   }
 
-  /** Sends a signal to each member; 0 only looks. False when there is no member left. */
-  signal(id: number, signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-id, signal);
-    } catch (error) {
-      if (errnoOf(error) === 'ESRCH') return false;
-      if (errnoOf(error) === 'EPERM') return true; // a member has become another user
-      throw error;
-    }
+  /** Sends a signal to each member, if there is one left. */
+  signal(id: number, signal: NodeJS.Signals): void {
+    if (this.#ids.has(id)) reaches(id, signal);
   }
 
   /**
@@ -58,3 +52,14 @@ export class ProcessGroups {
     }
   }
 }
+
+/** Sends a signal to each member of a group; 0 only looks. False when there is no member. */
+const reaches = (id: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-id, signal);
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+    if (errnoOf(error) === 'EPERM') return true; // a member has become another user
+    throw error;
+  }
+};
