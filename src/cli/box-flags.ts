@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
-import type { BoxOptions } from '../gen/boxledger/v1/box.ts';
+import type { Command } from 'commander';
+import type { BoxOptions } from '../sdk/client.ts';
 import { assignmentsValue, type FlagFaults, memoryMibValue, numberValue } from './flag-values.ts';
 import { repeatable } from './flags.ts';
 import type { CliIo } from './io.ts';
@@ -30,7 +30,7 @@ export const addBoxFlags = (command: Command): Command =>
     .option('--env-file <file>', 'file with a K=V a line', repeatable)
     .option('-l, --label <k=v>', 'a label to find the box by', repeatable)
     .option('-w, --workdir <dir>', "absolute directory that programs start in (default: the box's home)")
-    .addOption(new Option('--network <kind>', 'what it reaches (default none)').choices(['none', 'host']))
+    .option('--network <kind>', 'what it reaches: none, or what its host does: host (default none)')
     .option('--no-auto-start', 'exec refuses to start the box when it does not run');
 
 /** Faults are added, not thrown. The server checks what only it can know. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { Exit } from '../gen/boxledger/v1/box.ts';
+import type { Exit } from '../sdk/client.ts';
 
 /** As Docker's: everything else is the program's own. */
 export const exitCodes = {

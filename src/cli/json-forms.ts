@@ -1,7 +1,6 @@
-import type { Box, Exit } from '../gen/boxledger/v1/box.ts';
-import type { Event } from '../gen/boxledger/v1/event.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
+import type { Box, Event, Exit } from '../sdk/client.ts';
 
 /**
  * What `--json` prints. Every field is always there, `null` where it has no value, so that a script need not ask whether

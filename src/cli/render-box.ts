@@ -1,4 +1,4 @@
-import type { Box, Exit } from '../gen/boxledger/v1/box.ts';
+import type { Box, Exit } from '../sdk/client.ts';
 import { boxJson } from './json-forms.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';

@@ -1,4 +1,4 @@
-import type { Event } from '../gen/boxledger/v1/event.ts';
+import type { Event } from '../sdk/client.ts';
 import { visible } from './visible.ts';
 
 /** One line: when, where, what, who, why, and the event's data as JSON. */

@@ -1,7 +1,8 @@
-import type { Box } from '../gen/boxledger/v1/box.ts';
+import type { Box } from '../sdk/client.ts';
 import { type Client, connect } from '../sdk/client.ts';
 import { discoverServer } from '../sdk/discover.ts';
 import { Interrupted, reportFailure } from './failure.ts';
+import { FlagFaults } from './flag-values.ts';
 import type { CliIo, EndingSignal } from './io.ts';
 import { boxJson } from './json-forms.ts';
 import { type Output, openOutput } from './output.ts';
@@ -16,6 +17,8 @@ export interface Run {
   end(reason: Error): void;
   /** From now on the handler hears the signals that would end the command. Returns how to give them back. */
   takeSignals(handler: (signal: EndingSignal) => void): () => void;
+  /** From now on such a signal ends the process at once. */
+  leaveSignals(): void;
   /** Shows on a terminal that something is waited for. */
   progress<Result>(text: string, work: Promise<Result>): Promise<Result>;
   /** A box as an object with `--json`, else the line. */
@@ -35,10 +38,12 @@ export interface ConnectionFlags {
   readonly json?: boolean;
 }
 
-type Work<Given> = (given: Given) => Promise<number | undefined>;
-
 /** Runs a command's work and sets the exit code: what the work says (undefined: 0), or that of its failure. */
-export const inRun = async (io: CliIo, json: boolean, work: Work<Run>): Promise<void> => {
+export const inRun = async (
+  io: CliIo,
+  json: boolean,
+  work: (run: Run) => Promise<number | undefined>,
+): Promise<void> => {
   const controller = new AbortController();
   const { signal } = controller;
   const end = (reason: Error) => controller.abort(reason);
@@ -58,6 +63,7 @@ export const inRun = async (io: CliIo, json: boolean, work: Work<Run>): Promise<
         hear = interrupt;
       };
     },
+    leaveSignals: deaf,
     progress: (text, pending) => withSpinner(io, json, text, pending),
     printBox: (box, line) => (json ? output.json(boxJson(box)) : output.line(line)),
   };
@@ -72,15 +78,30 @@ export const inRun = async (io: CliIo, json: boolean, work: Work<Run>): Promise<
   }
 };
 
+/** A command that talks to a server: its name, how its flags are read, and what it does with what they say. */
+interface SessionCommand<Asked> {
+  readonly name: string;
+  /** Adds what is wrong to the faults; no server is looked for when there are any. */
+  readonly read: (faults: FlagFaults) => Asked | Promise<Asked>;
+  readonly work: (session: Session, asked: Asked) => Promise<number | undefined>;
+}
+
 /** The same with a client of the server that is found. */
-export const inSession = (io: CliIo, flags: ConnectionFlags, work: Work<Session>): Promise<void> =>
+export const inSession = <Asked>(
+  io: CliIo,
+  flags: ConnectionFlags,
+  { name, read, work }: SessionCommand<Asked>,
+): Promise<void> =>
   inRun(io, flags.json === true, async (run) => {
+    const faults = new FlagFaults();
+    const asked = await read(faults);
+    faults.check(name);
     const { addr: address, dataDir, tokenFile, actor } = flags;
     const { env, workingDir } = io;
     const found = await discoverServer({ address, dataDir, tokenFile, actor, env, workingDir });
     const client = connect({ ...found, retries: 2 });
     try {
-      return await work({ ...run, client });
+      return await work({ ...run, client }, asked);
     } finally {
       client.close();
     }

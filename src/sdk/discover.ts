@@ -23,7 +23,11 @@ export interface DiscoverOptions {
 }
 
 /** Finds the server and the caller's credentials. Throws `BoxledgerError` that says what to do. */
-export const discoverServer = async ({ env, workingDir = '.', ...given }: DiscoverOptions): Promise<ConnectOptions> => {
+export const discoverServer = async ({
+  env,
+  workingDir = '.',
+  ...given
+}: DiscoverOptions): Promise<ConnectOptions> => {
   const told = given.address ?? nonEmpty(env['BOXLEDGER_ADDR']);
   const dataDir = given.dataDir ?? nonEmpty(env['BOXLEDGER_DATA_DIR']) ?? defaultDataDir;
   const tokenFile = given.tokenFile ?? nonEmpty(env['BOXLEDGER_TOKEN_FILE']);

@@ -72,18 +72,29 @@ const errorOnTheWay = (error: ServiceError, address: string): BoxledgerError => 
   });
 };
 
-const richDetails = (metadata: Metadata | undefined) => {
-  let info: ErrorInfo | undefined;
-  const faults: Fault[] = [];
+interface RichDetails {
+  readonly info?: ErrorInfo;
+  readonly faults: readonly Fault[];
+}
+
+const richDetails = (metadata: Metadata | undefined): RichDetails => {
   const [bytes] = metadata?.get('grpc-status-details-bin') ?? [];
-  if (!(bytes instanceof Uint8Array)) return { info, faults };
-  for (const detail of Status.decode(bytes).details) {
-    if (detail.typeUrl.endsWith(`/${ErrorInfo.$type}`)) info = ErrorInfo.decode(detail.value);
-    if (detail.typeUrl.endsWith(`/${BadRequest.$type}`))
-      for (const { field, description } of BadRequest.decode(detail.value).fieldViolations)
-        faults.push({ field, problem: description });
+  if (!(bytes instanceof Uint8Array)) return { faults: [] };
+  try {
+    return decodedDetails(bytes);
+  } catch {
+    return { faults: [] }; // garbled on the way: the status itself is still good
   }
-  return { info, faults };
+};
+
+const decodedDetails = (bytes: Uint8Array): RichDetails => {
+  const { details } = Status.decode(bytes);
+  const find = (type: string) => details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
+  const info = find(ErrorInfo.$type);
+  const request = find(BadRequest.$type);
+  const violations = request === undefined ? [] : BadRequest.decode(request).fieldViolations;
+  const faults = violations.map(({ field, description }) => ({ field, problem: description }));
+  return info === undefined ? { faults } : { info: ErrorInfo.decode(info), faults };
 };
 
 const detailsOf = (metadata: Readonly<Record<string, string>>): JsonObject =>

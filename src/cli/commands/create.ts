@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
-import { FlagFaults, mutationValue } from '../flag-values.ts';
+import { mutationValue } from '../flag-values.ts';
 import {
   addConnectionFlags,
   addMutationFlags,
@@ -27,13 +27,17 @@ export const createCommand = (io: CliIo): Command => {
 };
 
 const create = (io: CliIo, name: string | undefined, flags: CreateFlags) =>
-  inSession(io, flags, async ({ client, signal, printBox }) => {
-    const faults = new FlagFaults();
-    const options = await boxOptionsValue(faults, flags, io);
-    const mutation = mutationValue(faults, flags);
-    faults.check('create');
-    const getOrCreate = flags.getOrCreate === true;
-    const { box } = await client.create({ ...mutation, name, options, getOrCreate, signal });
-    await printBox(box, visible(box.boxId));
-    return 0;
+  inSession(io, flags, {
+    name: 'create',
+    read: async (faults) => ({
+      ...mutationValue(faults, flags),
+      name,
+      options: await boxOptionsValue(faults, flags, io),
+      getOrCreate: flags.getOrCreate === true,
+    }),
+    work: async ({ client, signal, printBox }, asked) => {
+      const { box } = await client.create({ ...asked, signal });
+      await printBox(box, visible(box.boxId));
+      return 0;
+    },
   });

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import type { Event } from '../../gen/boxledger/v1/event.ts';
 import { boxIdPattern, streamIdPattern } from '../../kernel/ids.ts';
-import { FlagFaults } from '../flag-values.ts';
+import type { Event } from '../../sdk/client.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { eventJson } from '../json-forms.ts';
@@ -28,17 +27,21 @@ export const eventsCommand = (io: CliIo): Command => {
 };
 
 const events = (io: CliIo, box: string | undefined, flags: EventsFlags) =>
-  inSession(io, flags, async (session) => {
-    const faults = new FlagFaults();
-    if (flags.stream !== undefined && !streamIdPattern.test(flags.stream))
-      faults.add('--stream', 'must be box/…, exec/… or host/… with a whole id');
-    if (flags.stream !== undefined && box !== undefined) faults.add('--stream', 'cannot be had with a box');
-    faults.check('events');
-    const stream = box === undefined ? flags.stream : `box/${await idOf(session, box)}`;
-    const { output, json } = session;
-    for await (const event of read(session, stream, flags))
-      await (json ? output.json(eventJson(event)) : output.line(eventLine(event)));
-    return 0;
+  inSession(io, flags, {
+    name: 'events',
+    read: (faults) => {
+      if (flags.stream === undefined) return;
+      if (!streamIdPattern.test(flags.stream))
+        faults.add('--stream', 'must be box/…, exec/… or host/… with a whole id');
+      if (box !== undefined) faults.add('--stream', 'cannot be had with a box');
+    },
+    work: async (session) => {
+      const stream = box === undefined ? flags.stream : `box/${await idOf(session, box)}`;
+      const { output, json } = session;
+      for await (const event of read(session, stream, flags))
+        await (json ? output.json(eventJson(event)) : output.line(eventLine(event)));
+      return 0;
+    },
   });
 
 /** A removed box cannot be looked up, but its history stays readable. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { attach } from '../attach.ts';
 import { envValue } from '../box-flags.ts';
-import { FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { mutationValue, secondsValue } from '../flag-values.ts';
 import {
   addConnectionFlags,
   addMutationFlags,
@@ -46,20 +46,20 @@ export const execCommand = (io: CliIo): Command => {
 };
 
 const exec = (io: CliIo, box: string, [program = '', ...args]: readonly string[], flags: ExecFlags) =>
-  inSession(io, flags, async (session) => {
-    const faults = new FlagFaults();
-    const { commandId, reason } = mutationValue(faults, flags);
-    const env = envValue(faults, flags.env ?? [], io);
-    const programTimeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-    faults.check('exec');
-    // So that a NotFound of what follows can only mean the program.
-    const { boxId } = await session.client.get(box, { signal: session.signal });
-    const autoStart = flags.autoStart === false ? false : undefined;
-    return attach(session, {
-      boxId,
-      command: program,
-      interactive: flags.interactive === true,
-      tty: flags.tty === true,
-      options: { args, env, workingDir: flags.workdir, programTimeoutMs, autoStart, commandId, reason },
-    });
+  inSession(io, flags, {
+    name: 'exec',
+    read: (faults) => ({
+      ...mutationValue(faults, flags),
+      args,
+      env: envValue(faults, flags.env ?? [], io),
+      workingDir: flags.workdir,
+      programTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+      autoStart: flags.autoStart === false ? false : undefined,
+    }),
+    work: async (session, options) => {
+      // So that a NotFound of what follows can only mean the program.
+      const { boxId } = await session.client.get(box, { signal: session.signal });
+      const { interactive = false, tty = false } = flags;
+      return attach(session, { boxId, command: program, interactive, tty, options });
+    },
   });

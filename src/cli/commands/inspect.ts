@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { Box } from '../../sdk/client.ts';
 import { addConnectionFlags, withExamples } from '../flags.ts';
 import { forEachBox } from '../for-each-box.ts';
 import type { CliIo } from '../io.ts';
@@ -14,18 +15,17 @@ export const inspectCommand = (io: CliIo): Command => {
 };
 
 const inspect = (io: CliIo, boxes: readonly string[], flags: ConnectionFlags) =>
-  inSession(io, flags, (session) => {
-    const { client, signal, printBox } = session;
-    let first = true;
-    return forEachBox(
-      session,
-      boxes,
-      'Looking at',
-      (box) => client.get(box, { signal }),
-      (box) => {
-        const gap = first ? '' : '\n';
-        first = false;
-        return printBox(box, gap + boxDetails(box));
-      },
-    );
+  inSession(io, flags, {
+    name: 'inspect',
+    read: () => undefined,
+    work: (session) => {
+      const { client, signal, printBox } = session;
+      let gap = '';
+      const show = (box: Box) => {
+        const text = gap + boxDetails(box);
+        gap = '\n';
+        return printBox(box, text);
+      };
+      return forEachBox(session, boxes, 'Looking at', (box) => client.get(box, { signal }), show);
+    },
   });

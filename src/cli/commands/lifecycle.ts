@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
-import type { Client, WaitableChange } from '../../sdk/client.ts';
-import { FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import type { Box, Client, WaitableChange } from '../../sdk/client.ts';
+import { mutationValue, secondsValue } from '../flag-values.ts';
 import {
   addConnectionFlags,
   addMutationFlags,
@@ -92,21 +91,22 @@ export const lifecycleCommands = (io: CliIo): readonly Command[] =>
   });
 
 const changeBoxes = (io: CliIo, verb: Verb, boxes: readonly string[], flags: LifecycleFlags) =>
-  inSession(io, flags, async (session) => {
-    const { client, signal, printBox } = session;
-    const faults = new FlagFaults();
-    const mutation = mutationValue(faults, flags);
-    const guestTimeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-    for (const field of ['commandId', 'expectedVersion'] as const)
-      if (boxes.length > 1 && mutation[field] !== undefined)
-        faults.add(field === 'commandId' ? '--command-id' : '--expected-version', 'fits one box only');
-    faults.check(verb.name);
-    const options = { ...mutation, wait: flags.wait !== false, force: flags.force, guestTimeoutMs, signal };
-    return forEachBox(
-      session,
-      boxes,
-      verb.doing,
-      (box) => verb.change(client, box, options),
-      (box, given) => printBox(box, visible(given)),
-    );
+  inSession(io, flags, {
+    name: verb.name,
+    read: (faults) => {
+      if (boxes.length > 1 && flags.commandId !== undefined) faults.add('--command-id', 'fits one box only');
+      if (boxes.length > 1 && flags.expectedVersion !== undefined)
+        faults.add('--expected-version', 'fits one box only');
+      return {
+        ...mutationValue(faults, flags),
+        wait: flags.wait !== false,
+        force: flags.force,
+        guestTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+      };
+    },
+    work: (session, asked) => {
+      const { client, signal, printBox } = session;
+      const change = (box: string) => verb.change(client, box, { ...asked, signal });
+      return forEachBox(session, boxes, verb.doing, change, (box, given) => printBox(box, visible(given)));
+    },
   });

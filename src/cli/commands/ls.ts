@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
 import { limits } from '../../kernel/limits.ts';
-import { FlagFaults, numberValue } from '../flag-values.ts';
+import type { Box } from '../../sdk/client.ts';
+import { type FlagFaults, numberValue } from '../flag-values.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { boxJson } from '../json-forms.ts';
@@ -33,24 +33,27 @@ export const lsCommand = (io: CliIo): Command => {
 };
 
 const list = (io: CliIo, flags: LsFlags) =>
-  inSession(io, flags, async ({ client, signal, json, output }) => {
-    const faults = new FlagFaults();
-    const filter = filterValue(faults, flags.filter ?? []);
-    const limit = numberValue(faults, '--limit', flags.limit, { whole: true, min: 1 });
-    faults.check('ls');
-    const includeRemoved = flags.all === true || filter.states.includes('removed');
-    const pageSize = Math.min(limit ?? limits.pageSizeDefault, limits.pageSizeDefault);
-    const shown: Box[] = [];
-    let count = 0;
-    for await (const box of client.list({ ...filter, includeRemoved, pageSize, signal })) {
-      if (json) await output.json(boxJson(box));
-      else if (flags.quiet === true) await output.line(visible(box.boxId));
-      else shown.push(box);
-      count += 1;
-      if (count === limit) break;
-    }
-    if (!json && flags.quiet !== true) await output.line(boxTable(shown, Date.now()));
-    return 0;
+  inSession(io, flags, {
+    name: 'ls',
+    read: (faults) => ({
+      filter: filterValue(faults, flags.filter ?? []),
+      limit: numberValue(faults, '--limit', flags.limit, { whole: true, min: 1 }),
+    }),
+    work: async ({ client, signal, json, output }, { filter, limit }) => {
+      const includeRemoved = flags.all === true || filter.states.includes('removed');
+      const pageSize = Math.min(limit ?? limits.pageSizeDefault, limits.pageSizeDefault);
+      const shown: Box[] = [];
+      let count = 0;
+      for await (const box of client.list({ ...filter, includeRemoved, pageSize, signal })) {
+        if (json) await output.json(boxJson(box));
+        else if (flags.quiet === true) await output.line(visible(box.boxId));
+        else shown.push(box);
+        count += 1;
+        if (count === limit) break;
+      }
+      if (!json && flags.quiet !== true) await output.line(boxTable(shown, Date.now()));
+      return 0;
+    },
   });
 
 const filterValue = (faults: FlagFaults, texts: readonly string[]) => {

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
-import type { Box } from '../../gen/boxledger/v1/box.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
+import type { Box } from '../../sdk/client.ts';
+import type { ExecOptions } from '../../sdk/exec.ts';
 import { attach } from '../attach.ts';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
-import { FailureWithCode, reportFailure } from '../failure.ts';
-import { FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { FailureWithCode, Interrupted, reportFailure } from '../failure.ts';
+import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, addMutationFlags, type MutationFlags, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { type ConnectionFlags, inSession, type Session } from '../session.ts';
@@ -48,43 +49,46 @@ export const runCommand = (io: CliIo): Command => {
 };
 
 const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
-  inSession(io, flags, async (session) => {
-    const { client, signal, progress } = session;
-    const faults = new FlagFaults();
-    const options = await boxOptionsValue(faults, flags, io);
-    const programTimeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-    const { commandId, reason } = mutationValue(faults, flags);
-    checkTogether(faults, program, flags);
-    faults.check('run');
-    // Three changes, so three ids: each is repeatable when the whole is.
-    const step = (name: string) => ({
-      reason,
-      signal,
-      commandId: commandId === undefined ? undefined : `${commandId}.${name}`,
-    });
-    const { box } = await client.create({ ...step('create'), name: flags.name, options });
-    const runs = { ...step('exec'), programTimeoutMs };
-    const starting = () => progress(`Starting ${visible(box.name)}`, client.start(box.boxId, step('start')));
-    if (flags.detach === true) {
-      await starting();
-      if (program.length > 0) await leaveRunning(session, box, program, runs);
-      await session.printBox(await client.get(box.boxId, { signal }), visible(box.boxId));
-      return 0;
-    }
-    try {
-      await starting();
-      const [command = '', ...args] = program;
-      const { interactive = false, tty = false } = flags;
-      return await attach(session, {
-        boxId: box.boxId,
-        command,
-        interactive,
-        tty,
-        options: { ...runs, args },
+  inSession(io, flags, {
+    name: 'run',
+    read: async (faults) => {
+      checkTogether(faults, program, flags);
+      return {
+        ...mutationValue(faults, flags),
+        name: flags.name,
+        options: await boxOptionsValue(faults, flags, io),
+        programTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+      };
+    },
+    work: async (session, { name, options, programTimeoutMs, commandId, reason }) => {
+      const { client, signal } = session;
+      // Three changes, so three ids: each is repeatable when the whole is.
+      const step = (suffix: string) => ({
+        reason,
+        signal,
+        commandId: commandId === undefined ? undefined : `${commandId}.${suffix}`,
       });
-    } finally {
-      await leave(session, box, flags.rm === true, reason);
-    }
+      const { box } = await client.create({ ...step('create'), name, options });
+      let keepsRunning = false;
+      try {
+        const running = await session.progress(
+          `Starting ${visible(box.name)}`,
+          client.start(box.boxId, step('start')),
+        );
+        if (flags.detach === true) {
+          if (program.length > 0) await startInBackground(session, box, program, step('exec'));
+          keepsRunning = true;
+          await session.printBox(running, visible(box.boxId));
+          return 0;
+        }
+        const [command = '', ...args] = program;
+        const { interactive = false, tty = false } = flags;
+        const exec = { ...step('exec'), args, programTimeoutMs };
+        return await attach(session, { boxId: box.boxId, command, interactive, tty, options: exec });
+      } finally {
+        if (!keepsRunning) await putAway(session, box, flags.rm === true, reason);
+      }
+    },
   });
 
 const checkTogether = (faults: FlagFaults, program: readonly string[], flags: RunFlags) => {
@@ -100,34 +104,46 @@ const checkTogether = (faults: FlagFaults, program: readonly string[], flags: Ru
  */
 const leaveBehind = 'command -v "$1" >/dev/null || exit 127; "$@" </dev/null >"$HOME/run.log" 2>&1 &';
 
-const leaveRunning = async (
+const startInBackground = async (
   { client, signal }: Session,
   { boxId }: Box,
   program: readonly string[],
-  options: { readonly commandId: string | undefined; readonly reason: string | undefined },
+  options: Pick<ExecOptions, 'commandId' | 'reason'>,
 ) => {
   const exec = client.exec(boxId, 'sh', { ...options, signal, args: ['-c', leaveBehind, 'sh', ...program] });
   void exec.endStdin();
   for await (const output of exec) {
     if (output.kind !== 'exited') continue;
-    const code = exitCodeOf(output.exit);
+    const code = exitCodeOf(output.exit) ?? exitCodes.ownFailure;
     if (code === 0) return;
-    const missing = new BoxledgerError('NotFound', `${program[0]} cannot be started in the box`, {
-      help: `The box runs without it: \`boxledger exec ${boxId} …\`, or \`boxledger rm -f ${boxId}\`.`,
-    });
-    throw new FailureWithCode(missing, code ?? exitCodes.ownFailure);
+    const missing = new BoxledgerError('NotFound', `${program[0]} cannot be started`);
+    throw new FailureWithCode(missing, code);
   }
 };
 
-const leaveTimeoutMs = 60_000;
+const putAwayTimeoutMs = 60_000;
 
-/** The program's exit code stands even if this fails; and it is done even when we were told to end. */
-const leave = async (session: Session, { boxId, name }: Box, remove: boolean, reason: string | undefined) => {
+/**
+ * Stops or removes the box, also after we were told to end; told once more, it gives up. The program's exit code stands
+ * whatever comes of it.
+ */
+const putAway = async (
+  session: Session,
+  { boxId, name }: Box,
+  remove: boolean,
+  reason: string | undefined,
+) => {
   const { client, progress, io, json } = session;
-  const options = { reason, timeoutMs: leaveTimeoutMs };
-  const leaving = remove ? client.remove(boxId, { ...options, force: true }) : client.stop(boxId, options);
-  await progress(`${remove ? 'Removing' : 'Stopping'} ${visible(name)}`, leaving).catch((error: unknown) => {
+  const impatience = new AbortController();
+  const giveBackSignals = session.takeSignals((signal) => impatience.abort(new Interrupted(signal)));
+  const options = { reason, timeoutMs: putAwayTimeoutMs, signal: impatience.signal };
+  const change = remove ? client.remove(boxId, { ...options, force: true }) : client.stop(boxId, options);
+  try {
+    await progress(`${remove ? 'Removing' : 'Stopping'} ${visible(name)}`, change);
+  } catch (error) {
     // Removed by somebody else in the meantime is as good.
     if (!(error instanceof BoxledgerError && error.code === 'NotFound')) reportFailure(io, error, json);
-  });
+  } finally {
+    giveBackSignals();
+  }
 };

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { parseServeOptions, type ServeFlags } from '../serve-options.ts';
@@ -12,12 +12,11 @@ export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
       inRun(io, flags.json === true, async (run) => {
         const options = await parseServeOptions(flags, io.env, io.workingDir);
         const ending = new AbortController();
-        const giveBack = run.takeSignals(() => ending.abort());
-        try {
-          await server.serve(options, ending.signal, (ready) => void announce(run, ready));
-        } finally {
-          giveBack();
-        }
+        run.takeSignals(() => {
+          ending.abort();
+          run.leaveSignals(); // who has no patience for a good order asks again
+        });
+        await server.serve(options, ending.signal, (ready) => void announce(run, ready));
         return 0;
       }),
     ),
@@ -37,7 +36,7 @@ export const addServerFlags = (command: Command): Command =>
     command
       .option('--listen <host:port>', 'address to serve on; port 0: a free one (default 127.0.0.1:7433)')
       .option('--redis-url <url>', 'Redis for the queue (else REDIS_URL, else the queue is in Postgres)')
-      .addOption(new Option('--driver <kind>', 'what boxes are: process or sim (default process)'))
+      .option('--driver <kind>', 'what boxes are: process or sim (default process)')
       .option(
         '--isolation <kind>',
         'how processes are kept apart: auto, bwrap, unshare or plain (default auto)',

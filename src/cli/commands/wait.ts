@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { boxStates } from '../../events/box-view.ts';
-import { FlagFaults, secondsValue } from '../flag-values.ts';
+import { secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { exitText } from '../render-box.ts';
@@ -26,19 +25,16 @@ export const waitCommand = (io: CliIo): Command => {
 };
 
 const wait = (io: CliIo, name: string, flags: WaitFlags) =>
-  inSession(io, flags, async ({ client, signal, progress, printBox }) => {
-    const faults = new FlagFaults();
-    const states = flags.state ?? ended;
-    const known: readonly string[] = boxStates;
-    for (const state of states)
-      if (!known.includes(state))
-        faults.add('--state', `must be one of ${known.join(', ')}, not ${JSON.stringify(state)}`);
-    const timeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-    faults.check('wait');
-    const box = await progress(
-      `Waiting for ${visible(name)}`,
-      client.wait(name, states, { signal, timeoutMs }),
-    );
-    await printBox(box, `${visible(box.state)} ${exitText(box.exit)}`.trimEnd());
-    return 0;
+  inSession(io, flags, {
+    name: 'wait',
+    read: (faults) => ({
+      states: flags.state ?? ended,
+      timeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+    }),
+    work: async ({ client, signal, progress, printBox }, { states, timeoutMs }) => {
+      const waiting = client.wait(name, states, { signal, timeoutMs });
+      const box = await progress(`Waiting for ${visible(name)}`, waiting);
+      await printBox(box, `${visible(box.state)} ${exitText(box.exit)}`.trimEnd());
+      return 0;
+    },
   });
