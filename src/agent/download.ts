@@ -38,7 +38,7 @@ const packed = async (request: DownloadRequest, home: string): Promise<Readable>
     follow: request.followSymlinks,
     maxReadSize: limits.dataChunkBytes,
     filter: wanted((error) => archive.destroy(error)),
-    statCache: new Forgetful(),
+    statCache: new Recent(),
   });
   pack.on('error', (error: unknown) => archive.destroy(fromErrno(error, 'the archive cannot be made')));
   pack.on('warn', (_code: string, _message: string, data: unknown) => {
@@ -50,10 +50,15 @@ const packed = async (request: DownloadRequest, home: string): Promise<Readable>
   return archive;
 };
 
-/** Pack remembers what it knows of each file until its end; it may as well look again. */
-class Forgetful<Key, Value> extends Map<Key, Value> {
-  override set(): this {
-    return this;
+/**
+ * Pack remembers what it found of each file until its end, but asks for it only right after it has looked: it looks at
+ * four at once.
+ */
+class Recent<Key, Value> extends Map<Key, Value> {
+  override set(key: Key, value: Value): this {
+    const [oldest] = this.keys();
+    if (this.size >= 1000 && oldest !== undefined) this.delete(oldest);
+    return super.set(key, value);
   }
 }
 

@@ -66,7 +66,7 @@ export class Execution {
     this.#program = program;
     for (const group of program.groups) this.#groups.add(group);
     this.#startedAtMs = performance.now();
-    program.ended.then((end) => this.#programEnded(end, program));
+    void program.ended.then((end) => this.#programEnded(end, program));
     program.child.stdin.on('error', () => undefined); // it closed its input: what comes is dropped and counted as taken
     if (this.#over)
       this.#kill('SIGKILL'); // cancelled while it was being started
@@ -81,13 +81,13 @@ export class Execution {
     program.begin();
   }
 
-  #programEnded(end: ProgramEnd, { child }: Program): void {
+  #programEnded(end: ProgramEnd, { closed }: Program): void {
     this.#endedAtMs = performance.now();
     for (const timer of this.#timers) clearTimeout(timer);
     if (this.#timedOut) this.#kill('SIGKILL'); // what it left behind is over time as well
     this.#groups.prune();
     const exited = () => this.#exited(end);
-    child.once('close', exited);
+    void closed.then(exited);
     this.#drain(drainSteps, exited);
   }
 

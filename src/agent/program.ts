@@ -19,6 +19,8 @@ export interface Started {
   readonly pid: number;
   /** Resolves when it has ended, whatever its pipes still hold. */
   readonly ended: Promise<ProgramEnd>;
+  /** Resolves when nobody has its pipes any more and all that was in them has been read: perhaps never. */
+  readonly closed: Promise<void>;
 }
 
 /** A started program. */
@@ -93,11 +95,14 @@ export const spawned = async (
     const ended = new Promise<ProgramEnd>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });
+    const closed = new Promise<void>((resolve) => {
+      child.once('close', () => resolve());
+    });
     await once(child, 'spawn');
     const { stdin, stdout, stderr, pid } = child;
     if (pid === undefined || stdin === null || stdout === null || stderr === null)
       throw new BoxledgerError('Internal', `${command} was started without its pipes`);
-    return { child: Object.assign(child, { stdin, stdout, stderr }), pid, ended };
+    return { child: Object.assign(child, { stdin, stdout, stderr }), pid, ended, closed };
   } catch (error) {
     throw fromErrno(error, `${command} cannot be started`);
   }

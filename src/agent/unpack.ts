@@ -25,14 +25,19 @@ export const unpack = async (archive: AsyncIterable<Uint8Array>, staging: Stagin
   parser.on('ignoredEntry', (entry: ReadEntry) =>
     fail(refusedEntry(entry.path, `its type is ${entry.type}`)),
   );
-  parser.on('warn', (_code: string, message: string | Error) => fail(damaged(message)));
+  let complete = false;
+  parser.on('eof', () => {
+    complete = true;
+  });
+  parser.on('warn', (_code: string, message: string | Error) => {
+    if (!complete) fail(damaged(message)); // after its end mark it only complains that there was nothing in it
+  });
   parser.on('error', (error: Error) => fail(damaged(error)));
 
   try {
     for await (const chunk of archive) {
       stop.signal.throwIfAborted();
-      if (!parser.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
-        await once(parser, 'drain', { signal: stop.signal });
+      if (!written(parser, chunk)) await once(parser, 'drain', { signal: stop.signal });
     }
     const ended = once(parser, 'end', { signal: stop.signal });
     parser.end();
@@ -45,6 +50,15 @@ export const unpack = async (archive: AsyncIterable<Uint8Array>, staging: Stagin
   } finally {
     fail(undefined); // an entry that is still being written ends before anything is cleaned up
     await placed;
+  }
+};
+
+/** False when the parser wants a rest. */
+const written = (parser: Parser, chunk: Uint8Array): boolean => {
+  try {
+    return parser.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+  } catch (error) {
+    throw damaged(error instanceof Error ? error : String(error)); // compressed in a way that this Node cannot undo
   }
 };
 

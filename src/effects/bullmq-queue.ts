@@ -52,6 +52,9 @@ const jobOptions: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnF
 /** A delivery that was cut short by `close` comes again after this time. */
 const cutShortDelayMs = 100;
 
+/** How many deaths of its consumers a job survives: as many as the backends can count to, or nearly. */
+const stalledMax = 1_000_000_000;
+
 const nameOf = (hostId: HostId) => `effects-${hostId}`;
 /** The braces keep all keys of one queue in one slot of a Redis Cluster. */
 const prefixOf = (hostId: HostId) => `{boxledger-${hostId}}`;
@@ -116,7 +119,7 @@ export class BullmqEffectQueue implements EffectQueue {
         prefix: prefixOf(hostId),
         lockDuration: this.#lockMs,
         stalledInterval: this.#stalledCheckMs,
-        maxStalledCount: Number.MAX_SAFE_INTEGER,
+        maxStalledCount: stalledMax,
         runRetryDelay: 1_000,
         // For jobs that somebody else added; ours say so themselves.
         removeOnComplete: { count: 0 },

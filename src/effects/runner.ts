@@ -119,15 +119,11 @@ export class EffectRunner {
         case 'outcome':
           return await this.#settle(held, outcome.outcome);
         case 'again':
-          return (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
-            ? later(outcome.delayMs)
-            : done;
+          if (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
+            return later(outcome.delayMs);
+          return this.#unheard(held);
         case 'unheard':
-          log.info(
-            { effectId: effect.effectId, attempt: effect.attempt, why: held.stopped },
-            'effect dropped',
-          );
-          return done;
+          return this.#unheard(held);
         default:
           return outcome satisfies never;
       }
@@ -135,6 +131,13 @@ export class EffectRunner {
       held.drop();
       this.#held.delete(held);
     }
+  }
+
+  #unheard({ effect, stopped }: HeldClaim): DeliveryAnswer {
+    const { effectId, attempt, intent } = effect;
+    this.#options.log.info({ effectId, attempt, stopped }, 'nobody waits for this effect any more');
+    this.#options.onEnd(intent, null);
+    return done;
   }
 
   /** Upholds 4. */

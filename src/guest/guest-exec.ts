@@ -7,7 +7,7 @@
  *    behind input that nobody takes.
  * 3. `started` comes first, `exited` last, each once; a guest that does otherwise ends the call.
  */
-import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { ExecSpec } from '../events/exec-events.ts';
 import type { ExecRequest, ExecResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
@@ -43,13 +43,13 @@ export class GrpcGuestExec implements GuestExec {
     const abort = () => this.#fail(endedBy(signal, 'the exec'));
     signal.addEventListener('abort', abort, { once: true });
     call.on('data', (message: ExecResponse) => this.#take(message));
-    call.on('error', (error: ServiceError) => this.#fail(fromStatus(error)));
+    call.on('error', (error: unknown) => this.#fail(fromStatus(error)));
     call.once('status', () => {
       signal.removeEventListener('abort', abort);
       if (this.#state !== 'exited') this.#fail(brokenProtocol('an exec ended without an exit'));
     });
-    call.write({ input: { $case: 'start', value: startOf(spec, defaults) } });
     if (signal.aborted) abort();
+    else call.write({ input: { $case: 'start', value: startOf(spec, defaults) } });
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ExecOutput> {

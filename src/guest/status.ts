@@ -32,13 +32,15 @@ const guestText = z.string().transform((text) =>
     .toWellFormed(),
 );
 const detailSchema = z.object({
-  field: guestText,
+  faults: z.array(z.object({ field: guestText, problem: guestText })).max(10),
   help: guestText,
   errno: z.string().regex(/^[A-Z0-9]{0,32}$/),
 });
 
 /** A call's failure as one of our errors: the one place where the guest's statuses become codes. */
-export const fromStatus = (error: ServiceError): BoxledgerError => {
+export const fromStatus = (error: unknown): BoxledgerError => {
+  if (!isServiceError(error))
+    return new BoxledgerError('Unavailable', 'the call to the guest broke', { cause: error });
   const code = Object.hasOwn(codeOfStatus, error.code) ? codeOfStatus[error.code] : 'Internal';
   const message = guestText.parse(error.details);
   const detail = detailOf(error.metadata);
@@ -49,6 +51,9 @@ export const fromStatus = (error: ServiceError): BoxledgerError => {
     details: detail.errno === '' ? undefined : { errno: detail.errno },
   });
 };
+
+const isServiceError = (error: unknown): error is ServiceError =>
+  error instanceof Error && 'details' in error && 'metadata' in error;
 
 const noDetail = { faults: [], help: '', errno: '' };
 

@@ -1,5 +1,6 @@
-import type { ClientReadableStream, ClientWritableStream, ServiceError } from '@grpc/grpc-js';
+import type { ClientReadableStream, ClientWritableStream } from '@grpc/grpc-js';
 import type { DownloadResponse, UploadHeader, UploadRequest, UploadResponse } from '../gen/guest/v1/guest.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import { chunksOf } from './chunks.ts';
 import { downloadSchema, parseGuest, uploadSchema } from './messages.ts';
 import { endedBy, fromStatus } from './status.ts';
@@ -68,12 +69,9 @@ export async function* receiveArchive(
     for await (const message of call) yield parseGuest(downloadSchema, message).data;
   } catch (error) {
     if (signal.aborted) throw endedBy(signal, 'the download');
-    throw isServiceError(error) ? fromStatus(error) : error;
+    throw error instanceof BoxledgerError ? error : fromStatus(error);
   } finally {
     signal.removeEventListener('abort', cancel);
     call.cancel();
   }
 }
-
-const isServiceError = (error: unknown): error is ServiceError =>
-  error instanceof Error && 'details' in error && 'metadata' in error;

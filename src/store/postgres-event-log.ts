@@ -35,6 +35,9 @@ const placeOf = (cursor: Cursor): Place => {
   return { transactionId, position };
 };
 
+/** A filter by nothing lets everything through. */
+const anyIfEmpty = (values: readonly string[] = []) => (values.length === 0 ? null : values);
+
 export class PostgresEventLog implements EventLog {
   readonly #database: Database;
   readonly #wake: AppendWake;
@@ -57,8 +60,8 @@ export class PostgresEventLog implements EventLog {
       limit,
       filter.tenant ?? null,
       filter.streamId ?? null,
-      filter.categories ?? null,
-      filter.types ?? null,
+      anyIfEmpty(filter.categories),
+      anyIfEmpty(filter.types),
     ]);
     const { position: first, held_back } = pageRow.parse(rows[0]);
     this.#wake.heldBack(held_back);

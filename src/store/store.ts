@@ -50,8 +50,8 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
     pool: database.pool,
-    migrate: () => migrate(database.pool),
-    rebuild: (fold) => rebuild(database.pool, fold),
+    migrate: () => migrate(databaseUrl),
+    rebuild: (fold) => rebuild(databaseUrl, fold),
     ping: async () => {
       await database.query(ping, []);
     },

@@ -207,4 +207,22 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await emptied(host);
     await consumer.close(1_000);
   });
+
+  test('what a consumer held that died beside another comes to the other when its lock has run out', async () => {
+    const [host, effects, open] = [newHost(), Array.from({ length: 3 }, newEffect), gate()];
+    const { seen, consumer } = await consuming(
+      host,
+      async () => {
+        await open.passed;
+        return done;
+      },
+      1,
+    );
+    await subject().queue.enqueue(effects.map((effectId) => due(host, effectId)));
+    await subject().dieInDelivery(host);
+    open.open();
+    await eventually('every effect arrives', () => new Set(seen).size === effects.length);
+    await emptied(host);
+    await consumer.close(1_000);
+  });
 };

@@ -20,7 +20,7 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     server = await startRedis();
     const carrier = await redisCarrier(server.url, log);
     subject = {
-      queue: new BullmqEffectQueue(carrier, { log, enqueueTimeoutMs: 2_000 }),
+      queue: new BullmqEffectQueue(carrier, { log, stalledCheckMs: 500, enqueueTimeoutMs: 2_000 }),
       addMalformed: async (host) => {
         const queue = carrier.queue(`effects-${host}`, { prefix: `{boxledger-${host}}` });
         await queue.addBulk([{ name: 'effect', data: { effectId: 'what:ever' } }]);

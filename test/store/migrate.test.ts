@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { migrate } from '../../src/store/migrate.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { silentLog } from '../support/store.ts';
@@ -40,4 +41,5 @@ test('a database that was never migrated says what to do', async () => {
 test('a server that is not there is unavailable', async () => {
   const nowhere = { databaseUrl: 'postgres://postgres@127.0.0.1:1/postgres', log: silentLog };
   await expect(openStore(nowhere)).rejects.toMatchObject({ code: 'Unavailable', retry: true });
+  await expect(migrate(nowhere.databaseUrl)).rejects.toMatchObject({ code: 'Unavailable', retry: true });
 });

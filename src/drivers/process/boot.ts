@@ -101,8 +101,9 @@ const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promis
 const makeDirectories = async (box: BoxLayout, attempt: AttemptLayout, base: LaunchBase): Promise<void> => {
   const mode = directoryModeFor(base);
   await mkdir(box.run, { recursive: true, mode });
-  for (const path of [attempt.directory, attempt.root, attempt.etc, attempt.guest])
-    await mkdir(path, { mode });
+  for (const path of [attempt.directory, attempt.root, attempt.guest]) await mkdir(path, { mode });
+  // Read by the box itself where bwrap binds it.
+  await mkdir(attempt.etc, { mode: 0o755 });
   if (base.serviceIsRoot) await chown(attempt.guest, boxUid, boxUid);
 };
 
@@ -138,7 +139,7 @@ const startShim = async (
   }
 };
 
-/** True once the box stands; false when whoever could have said so is gone. */
+/** True once the box stands and the shim has written down who it is; false when whoever could have said so is gone. */
 const readySaid = (ready: Readable, signal: AbortSignal): Promise<boolean> =>
   new Promise((resolve, reject) => {
     let said = '';
@@ -150,7 +151,7 @@ const readySaid = (ready: Readable, signal: AbortSignal): Promise<boolean> =>
     };
     ready.on('data', (chunk: Buffer) => {
       said += chunk.toString();
-      if (/^up$/m.test(said)) settle(true);
+      if (/^main$/m.test(said) && /^up$/m.test(said)) settle(true);
     });
     ready.once('error', () => settle(false)); // as good as its end
     ready.once('close', () => settle(false));

@@ -82,7 +82,7 @@ const etcFiles = [
 /** Becomes the program that it is given, once it has told that the box stands. */
 const announce = '(echo up >&3) 2>/dev/null; exec 3>&-; exec "$@"';
 /** As pid 1: stays as the parent of all orphans, so that they are reaped, and ends with the program. */
-const announceAndReap = '(echo up >&3) 2>/dev/null; exec 3>&-; "$@" & wait $!';
+const announceAndReap = '"$@" 3>&- & (echo up >&3) 2>/dev/null; exec 3>&-; wait $!';
 
 export const launchPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
   switch (base.mode) {

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BoxledgerError } from '../../kernel/errors.ts';
@@ -39,6 +39,7 @@ export const chooseMode = async (
   const failures = new Map<SandboxMode, string>();
   await removeLeftProbes(dataDir);
   for (const mode of forced === undefined ? sandboxModes : [forced]) {
+    if (mode === 'plain' && base.serviceIsRoot) await letThrough(dataDir);
     const failure = reasonAgainst(mode, base) ?? (await probe({ ...base, mode }, dataDir));
     if (failure === undefined) return { mode, failures };
     failures.set(mode, failure);
@@ -129,8 +130,9 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
   const target = probeTarget(directory);
   try {
     await mkdir(directory, { mode: directoryModeFor(base) });
-    for (const path of [target.disk, target.attempt.guest, target.attempt.etc, target.attempt.root])
+    for (const path of [target.disk, target.attempt.guest, target.attempt.root])
       await mkdir(path, { recursive: true, mode: directoryModeFor(base) });
+    await mkdir(target.attempt.etc, { mode: 0o755 });
     if (base.serviceIsRoot)
       for (const path of [target.disk, target.attempt.guest]) await chown(path, boxUid, boxUid);
     await writeEtc(base, target);
@@ -172,8 +174,17 @@ const probeTarget = (directory: string): LaunchTarget & { readonly attempt: Atte
   };
 };
 
-/** A service that was killed in mid-probe leaves one behind. */
+/** The box's user has to get to the box's directories, but sees no list of them. */
+const letThrough = async (directory: string): Promise<void> =>
+  chmod(directory, ((await stat(directory)).mode & 0o777) | 0o011);
+
+/** A service that was killed in mid-probe leaves one behind; one that is at it right now keeps its own. */
+const probeAgeMinMs = 10 * probeTimeoutMs;
+
 const removeLeftProbes = async (dataDir: string): Promise<void> => {
-  for (const name of await readdir(join(dataDir, 'run')))
-    if (name.startsWith('probe-')) await removeTree(join(dataDir, 'run', name));
+  for (const name of await readdir(join(dataDir, 'run'))) {
+    if (!name.startsWith('probe-')) continue;
+    const path = join(dataDir, 'run', name);
+    if (Date.now() - (await stat(path)).mtimeMs > probeAgeMinMs) await removeTree(path);
+  }
 };

@@ -6,6 +6,7 @@ import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
+import { KeyedLock } from '../keyed-lock.ts';
 import { sameProcess } from '../process-identity.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
@@ -15,13 +16,12 @@ import { consoleTail } from './console-tail.ts';
 import { removeDiskOf } from './disk.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
-import { KeyedLock } from './keyed-lock.ts';
 import type { SandboxMode } from './launch-plan.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { chooseMode, isolationOf } from './machine.ts';
 import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox, usageOf } from './members.ts';
-import { installScripts } from './scripts.ts';
+import { installFiles } from './scripts.ts';
 
 export interface ProcessDriverOptions {
   /** Everything that lasts is kept below; made when missing. */
@@ -43,16 +43,19 @@ export interface ProcessDriverOptions {
  */
 export const createProcessDriver = async (options: ProcessDriverOptions): Promise<Driver> => {
   try {
-    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode: 0o700 });
+    const serviceIsRoot = process.getuid?.() === 0;
+    // Root's boxes, as another user, may have to go through these; what is in them is shut to everybody else.
+    const mode = serviceIsRoot ? 0o711 : 0o700;
+    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode });
     const dataDir = await realpath(options.dataDir);
     const layout = layoutOf(dataDir);
-    await mkdir(layout.boxes, { recursive: true, mode: 0o700 });
-    const serviceIsRoot = process.getuid?.() === 0;
+    await mkdir(layout.boxes, { recursive: true, mode });
+    const scripts = await installFiles(layout.scripts, options.agentPath, mode);
     const base = {
       serviceIsRoot,
-      scripts: await installScripts(layout.scripts),
+      scripts,
       nodePath: await realpath(options.nodePath ?? process.execPath),
-      agentPath: await realpath(options.agentPath),
+      agentPath: scripts.agent,
     };
     const [cgroups, chosen] = await Promise.all([findCgroups(), chooseMode(base, dataDir, options.mode)]);
     const context = {

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto';
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
@@ -190,23 +191,42 @@ if [ -n "$BL_UID" ]; then set -- --reuid "$BL_UID" --regid "$BL_UID" --clear-gro
 exec setpriv --bounding-set -all --inh-caps -all --ambient-caps -all --no-new-privs --pdeathsig KILL "$@"
 `;
 
-/** Writes the scripts below `directory`, which only the service's user may write to. */
-export const installScripts = async (directory: string): Promise<ScriptFiles> => {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+export interface InstalledFiles extends ScriptFiles {
+  readonly agent: string;
+}
+
+/**
+ * Writes the scripts to `directory`, and the agent, so that boxes can reach it and an upgrade of the package under a
+ * running service changes nothing. Only the service's user may write there.
+ */
+export const installFiles = async (
+  directory: string,
+  agentPath: string,
+  directoryMode: number,
+): Promise<InstalledFiles> => {
+  await mkdir(directory, { recursive: true, mode: directoryMode });
+  const script = (name: string, text: string) => install(directory, name, 'sh', Buffer.from(text));
   return {
-    shim: await install(directory, 'shim', shim),
-    stage: await install(directory, 'stage', stage),
-    sandbox: await install(directory, 'sandbox', sandbox),
+    shim: await script('shim', shim),
+    stage: await script('stage', stage),
+    sandbox: await script('sandbox', sandbox),
+    agent: await install(directory, 'agent', 'cjs', await readFile(agentPath)),
   };
 };
 
-const install = async (directory: string, name: string, text: string): Promise<string> => {
-  const digest = createHash('sha256').update(text).digest('hex').slice(0, 12);
-  const path = join(directory, `${name}-${digest}.sh`);
-  const there = await stat(path).catch(() => undefined);
-  if (there?.size === Buffer.byteLength(text)) return path;
-  const fresh = `${path}.${process.pid}`;
-  await writeFile(fresh, text, { mode: 0o600 });
+/** A file of that name has that content: it gets its name when it is whole. */
+const install = async (
+  directory: string,
+  name: string,
+  extension: string,
+  content: Buffer,
+): Promise<string> => {
+  const digest = createHash('sha256').update(content).digest('hex').slice(0, 16);
+  const path = join(directory, `${name}-${digest}.${extension}`);
+  if (existsSync(path)) return path;
+  const fresh = `${path}.${randomBytes(6).toString('hex')}`;
+  await writeFile(fresh, content);
+  await chmod(fresh, 0o644);
   await rename(fresh, path);
   return path;
 };

@@ -26,7 +26,7 @@ export const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
 export const process = { pid: 4711, startTime: '123456', bootId: 'boot' };
 export const failure: Failure = { code: 'Unavailable', message: 'the world misbehaved' };
 export const options = boxOptionsSchema.parse({ cpus: 2, labels: { team: 'red' } });
-export const epochStart = timestamp('2026-11-25T12:00:00.000Z');
+const epochStart = timestamp('2026-11-25T12:00:00.000Z');
 
 /** The events that bring a new box into a state, most of them with short data. */
 export const created: BoxEvent = { type: 'box.created', data: { name: 'web', options } };
@@ -35,23 +35,23 @@ export const startRequested = (generation = 1, timeoutMs = 90_000): BoxEvent => 
   data: { placement, generation, timeoutMs },
 });
 export const started: BoxEvent = { type: 'box.started', data: { process, stagesMs: {}, tookOver: false } };
-export const startFailed: BoxEvent = { type: 'box.startFailed', data: { failure } };
+const startFailed: BoxEvent = { type: 'box.startFailed', data: { failure } };
 export const stopRequested: BoxEvent = {
   type: 'box.stopRequested',
   data: { timeoutMs: 72_000, thenRemove: false },
 };
-export const stopped: BoxEvent = {
+const stopped: BoxEvent = {
   type: 'box.stopped',
   data: { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
 };
-export const pauseRequested: BoxEvent = { type: 'box.pauseRequested', data: { timeoutMs: 65_000 } };
+const pauseRequested: BoxEvent = { type: 'box.pauseRequested', data: { timeoutMs: 65_000 } };
 export const paused: BoxEvent = { type: 'box.paused', data: { consistency: 'file-system' } };
-export const resumeRequested: BoxEvent = { type: 'box.resumeRequested', data: { timeoutMs: 65_000 } };
+const resumeRequested: BoxEvent = { type: 'box.resumeRequested', data: { timeoutMs: 65_000 } };
 export const removeRequested: BoxEvent = {
   type: 'box.removeRequested',
   data: { timeoutMs: 120_000, force: false },
 };
-export const removed: BoxEvent = { type: 'box.removed', data: { diskAbandoned: false } };
+const removed: BoxEvent = { type: 'box.removed', data: { diskAbandoned: false } };
 export const lost: BoxEvent = { type: 'box.lost', data: { placement } };
 
 const upTo = [created, startRequested(), started] as const;

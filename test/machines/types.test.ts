@@ -1,4 +1,5 @@
-/** Not run: `tsc` checks it. Each line after an `@ts-expect-error` must not compile. */
+/** Checked by `tsc`: each line after an `@ts-expect-error` must not compile. Nothing here is called. */
+import { expect, test } from 'vitest';
 import type { BoxEvent } from '../../src/events/box-events.ts';
 import type { BoxCommand } from '../../src/events/commands.ts';
 import type { EffectIntent, EffectOutcome } from '../../src/events/effects.ts';
@@ -25,7 +26,7 @@ interface Given {
   readonly outcome: EffectOutcome;
 }
 
-export const swappedIds = ({ box, host, version }: Given) => [
+const swappedIds = ({ box, host, version }: Given) => [
   // @ts-expect-error a host is no box
   boxStream(host),
   // @ts-expect-error a number is no version
@@ -34,7 +35,7 @@ export const swappedIds = ({ box, host, version }: Given) => [
   effectIdFor('bx_0123456789abcdef', version, 'vm.boot'),
 ];
 
-export const swappedIdsInCommands = ({ box, host, effect }: Given): readonly BoxCommand[] => [
+const swappedIdsInCommands = ({ box, host, effect }: Given): readonly BoxCommand[] => [
   // @ts-expect-error a host is no box
   { type: 'box.stop', boxId: host },
   // @ts-expect-error a box is no host
@@ -43,7 +44,7 @@ export const swappedIdsInCommands = ({ box, host, effect }: Given): readonly Box
   { type: 'box.pause', boxId: effect },
 ];
 
-export const illegalEvents: readonly BoxEvent[] = [
+const illegalEvents: readonly BoxEvent[] = [
   // @ts-expect-error no such event
   { type: 'box.exploded', data: {} },
   // @ts-expect-error an imperative is a command, not an event
@@ -52,7 +53,7 @@ export const illegalEvents: readonly BoxEvent[] = [
   { type: 'box.startRequested', data: { timeoutMs: 1 } },
 ];
 
-export const illegalSteps = ({ state, exec, stream, version, now, context }: Given) => {
+const illegalSteps = ({ state, exec, stream, version, now, context }: Given) => {
   const at = { streamId: stream, version, occurredAt: now, tenant: context.tenant };
   const ofExec = { ...at, type: 'exec.started', data: { pid: 1 } } as const;
   return [
@@ -69,7 +70,7 @@ export const illegalSteps = ({ state, exec, stream, version, now, context }: Giv
   ];
 };
 
-export const mixedEffects = ({ intent, outcome }: Given) => {
+const mixedEffects = ({ intent, outcome }: Given) => {
   if (intent.kind === 'vm.pause') {
     // @ts-expect-error only a boot has options
     void intent.args.options;
@@ -79,3 +80,8 @@ export const mixedEffects = ({ intent, outcome }: Given) => {
     void outcome.outcome.result.exit;
   }
 };
+
+test('swapped ids, foreign events and mixed-up effects do not compile', () => {
+  const notCalled = [swappedIds, swappedIdsInCommands, illegalSteps, mixedEffects];
+  expect([...notCalled, illegalEvents]).not.toContain(undefined);
+});

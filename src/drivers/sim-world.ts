@@ -1,0 +1,97 @@
+import { appendFileSync, readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { type Exit, exitSchema } from '../events/process.ts';
+import { boxIdSchema } from '../events/schemas.ts';
+import type { BoxId } from '../kernel/ids.ts';
+
+/** What is so of one simulated box. */
+const simBoxSchema = z.strictObject({
+  disk: z.boolean(),
+  /** Number of its last process; 0: never booted. */
+  pid: z.int().nonnegative(),
+  generation: z.int().nonnegative(),
+  state: z.enum(['absent', 'running', 'frozen', 'ended']),
+  exit: exitSchema,
+});
+export type SimBox = z.infer<typeof simBoxSchema>;
+
+const journalLineSchema = z.strictObject({ boxId: boxIdSchema, box: simBoxSchema.nullable() });
+
+const unbooted: SimBox = { disk: false, pid: 0, generation: 0, state: 'absent', exit: { kind: 'unknown' } };
+
+/**
+ * A host on which nothing is real. Drivers that share a world see the same boxes, as instances on one data directory do.
+ * With a journal, a file of one JSON object a line, a later process finds the boxes as they were.
+ */
+export class SimWorld {
+  readonly #boxes = new Map<BoxId, SimBox>();
+  readonly #watchers = new Map<BoxId, Set<() => void>>();
+  readonly #journal: string | undefined;
+  #lastPid = 1;
+
+  constructor(journal?: string) {
+    this.#journal = journal;
+    for (const line of journal === undefined ? [] : readLines(journal)) {
+      const { boxId, box } = journalLineSchema.parse(JSON.parse(line));
+      this.#put(boxId, box);
+    }
+  }
+
+  get(boxId: BoxId): SimBox {
+    return this.#boxes.get(boxId) ?? unbooted;
+  }
+
+  set(boxId: BoxId, change: Partial<SimBox>): void {
+    this.#record(boxId, { ...this.get(boxId), ...change });
+  }
+
+  remove(boxId: BoxId): void {
+    if (this.#boxes.has(boxId)) this.#record(boxId, null);
+  }
+
+  newPid(): number {
+    this.#lastPid += 1;
+    return this.#lastPid;
+  }
+
+  ids(): readonly BoxId[] {
+    return [...this.#boxes.keys()];
+  }
+
+  /** Calls `changed` after every change of the box, until the function that it returns is called. */
+  watch(boxId: BoxId, changed: () => void): () => void {
+    const watchers = this.#watchers.get(boxId) ?? new Set();
+    this.#watchers.set(boxId, watchers.add(changed));
+    return () => {
+      watchers.delete(changed);
+      if (watchers.size === 0 && this.#watchers.get(boxId) === watchers) this.#watchers.delete(boxId);
+    };
+  }
+
+  #record(boxId: BoxId, box: SimBox | null): void {
+    if (this.#journal !== undefined) appendFileSync(this.#journal, `${JSON.stringify({ boxId, box })}\n`);
+    this.#put(boxId, box);
+    for (const changed of [...(this.#watchers.get(boxId) ?? [])]) changed();
+  }
+
+  #put(boxId: BoxId, box: SimBox | null): void {
+    if (box === null) this.#boxes.delete(boxId);
+    else {
+      this.#boxes.set(boxId, box);
+      this.#lastPid = Math.max(this.#lastPid, box.pid);
+    }
+  }
+}
+
+export const hasEnded = (box: SimBox): boolean => box.state === 'ended' || box.state === 'absent';
+export const killed: Exit = { kind: 'signal', signal: 'SIGKILL' };
+
+/** The last line may have been cut off by a kill -9; what it said had not been told to anybody. */
+const readLines = (path: string): readonly string[] => {
+  try {
+    return readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+};

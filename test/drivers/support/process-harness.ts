@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { Driver } from '../../../src/drivers/driver.ts';
+import { findCgroups } from '../../../src/drivers/process/cgroup.ts';
+import { type SandboxMode, sandboxModes } from '../../../src/drivers/process/launch-plan.ts';
+import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { BoxledgerError } from '../../../src/kernel/errors.ts';
+import type { BoxId } from '../../../src/kernel/ids.ts';
+import type { DriverHarness } from '../../contract/driver.ts';
+import { eventually } from '../../support/eventually.ts';
+
+export const standInAgent = fileURLToPath(new URL('stand-in-agent.cjs', import.meta.url));
+
+/** A directory that box users of every mode can get to. */
+export const makeDataDir = async (below = tmpdir()): Promise<string> => {
+  const dataDir = await mkdtemp(join(below, 'boxledger-driver-'));
+  await chmod(dataDir, 0o711);
+  return dataDir;
+};
+
+/** The modes that work on this machine. */
+export const workingModes = async (): Promise<readonly SandboxMode[]> => {
+  const dataDir = await makeDataDir();
+  const working: SandboxMode[] = [];
+  try {
+    for (const mode of sandboxModes) {
+      try {
+        await createProcessDriver({ dataDir, agentPath: standInAgent, mode });
+        working.push(mode);
+      } catch (error) {
+        if (!(error instanceof BoxledgerError && error.code === 'Unsupported')) throw error;
+      }
+    }
+  } finally {
+    await rm(dataDir, { recursive: true });
+  }
+  return working;
+};
+
+export interface ProcessHarness extends DriverHarness {
+  readonly dataDir: string;
+  /** What the expression of JavaScript is worth inside the box. */
+  ask<Value>(box: BoxId, expression: string): Promise<Value>;
+  boot: Driver['boot'];
+}
+
+export const openProcessHarness = async (
+  mode: SandboxMode | undefined,
+  below?: string,
+): Promise<ProcessHarness> => {
+  const dataDir = await makeDataDir(below);
+  const open = () => createProcessDriver({ dataDir, agentPath: standInAgent, mode });
+  const driver = await open();
+  const ask = <Value>(box: BoxId, expression: string) => askAgent<Value>(driver, box, expression);
+  return {
+    driver,
+    dataDir,
+    ask,
+    boot: driver.boot.bind(driver),
+    another: open,
+    exitByItself: (box, code) => ask(box, `setImmediate(() => process.exit(${code})) && 0`),
+    markDisk: (box) => ask(box, `require('fs').writeFileSync(process.env.HOME + '/mark', 'here')`),
+    diskIsMarked: (box) => ask(box, `require('fs').existsSync(process.env.HOME + '/mark')`),
+    leavings: (box) => leavingsOf(dataDir, box),
+    close: () => rm(dataDir, { recursive: true }),
+  };
+};
+
+/** One question to the stand-in agent of a box; waits until it listens. */
+export const askAgent = async <Value>(driver: Driver, box: BoxId, expression: string): Promise<Value> => {
+  const path = (driver.guestAddress(box) ?? '').replace(/^unix:/, '');
+  const line = await eventually(`an answer from ${box}`, () => exchange(path, expression));
+  const answer = JSON.parse(line) as { readonly value?: Value; readonly error?: string };
+  if (answer.error !== undefined) throw new Error(answer.error);
+  return answer.value as Value; // the test knows what it asked for
+};
+
+/** Undefined when nobody listens, or nothing was said before the end. */
+const exchange = (path: string, expression: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
+    let said = '';
+    const socket = connect(path, () => socket.write(`${expression.replaceAll('\n', ' ')}\n`));
+    socket.on('data', (chunk) => {
+      said += chunk.toString();
+      if (said.endsWith('\n')) socket.end();
+    });
+    socket.on('error', () => resolve(undefined));
+    socket.on('close', () => resolve(said.endsWith('\n') ? said : undefined));
+  });
+
+/** Everything that the host has of a box but its disk and what is known of its end. */
+export const leavingsOf = async (dataDir: string, box: BoxId): Promise<readonly string[]> => [
+  ...(await processesOf(box)).map((line) => `process ${line}`),
+  ...(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''))
+    .split('\n')
+    .filter((line) => line.includes(box)),
+  ...(await cgroupsOf(box)),
+  ...(await socketsBelow(join(dataDir, 'run', box))),
+];
+
+/** Processes that name the box in their arguments or environment; ours do not. */
+export const processesOf = async (box: BoxId): Promise<readonly string[]> => {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const read = (file: string) => readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '');
+    const [command, environment] = [await read('cmdline'), await read('environ')];
+    if (`${command}${environment}`.includes(box))
+      found.push(`${pid} ${command.replaceAll('\0', ' ').slice(0, 80)}`);
+  }
+  return found;
+};
+
+const cgroupsOf = async (box: BoxId): Promise<readonly string[]> => {
+  const found: string[] = [];
+  for (const parent of Object.values((await findCgroups()).parents))
+    found.push(
+      ...(await readdir(parent)).filter((name) => name.includes(box)).map((name) => join(parent, name)),
+    );
+  return found;
+};
+
+const socketsBelow = async (directory: string): Promise<readonly string[]> => {
+  const { stdout } = await promisify(execFile)('find', [directory, '-type', 's', '-o', '-type', 'p']).catch(
+    () => ({
+      stdout: '',
+    }),
+  );
+  return stdout.split('\n').filter(Boolean);
+};
