@@ -13,11 +13,11 @@ import {
   ExecStart,
   StartRequest,
 } from '../../src/gen/boxledger/v1/box_service.ts';
-import { execId, execStream, noVersion } from '../../src/kernel/ids.ts';
+import { boxStream, execId, execStream, noVersion } from '../../src/kernel/ids.ts';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
 import { eventually } from '../support/eventually.ts';
 import { call, richDetails } from './api-under-test.ts';
-import { type HandMade, handMade } from './hand-made-host.ts';
+import { type HandMade, handMade, idOf } from './hand-made-host.ts';
 
 /** Every box here is the same real agent: what is shown is the way of the streams and of the events. */
 let agent: TestAgent;
@@ -167,8 +167,7 @@ test('an exec starts the box that it needs, and the log names it as the cause', 
   await plane.succeed('sleeping', 'vm.boot');
   const { execId: id, exit } = await answer;
   expect(exit).toMatchObject({ exit: { how: { $case: 'code', value: 0 } } });
-  const page = await plane.store.log.readAll('', 1000, { types: ['box.startRequested'] });
-  const request = page.events.find(({ streamId }) => streamId === `box/${box?.boxId}`);
+  const [, request] = await plane.store.log.readStream(boxStream(idOf(box)), noVersion, 2);
   expect(request).toMatchObject({ reason: 'exec', causationId: id });
 });
 
