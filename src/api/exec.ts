@@ -101,26 +101,33 @@ async function* responses(
   throw new BoxledgerError('Unavailable', 'The guest ended the exec without saying how the program ended.');
 }
 
-/** Carries the caller's requests to the program. Never rejects: a request that makes no sense aborts `misuse`. */
+/**
+ * Carries the caller's requests to the program. A signal or a new size does not wait for input that the program has yet
+ * to take. Never rejects: a request that makes no sense aborts `misuse`.
+ */
 const feed = async (
   run: GuestExec,
   requests: AsyncGenerator<ExecParsed, void>,
   misuse: AbortController,
 ): Promise<void> => {
+  const fail = (error: unknown) => misuse.abort(error);
+  let input = Promise.resolve();
+  const send = async (next: ExecInput) => {
+    await input;
+    input = run.send(next);
+    input.catch(fail);
+  };
   try {
-    for await (const request of requests) if (!(await sent(run, inputOf(request)))) return;
-    await sent(run, { kind: 'end' });
+    for await (const request of requests) {
+      const next = inputOf(request);
+      if (next.kind === 'stdin' || next.kind === 'end') await send(next);
+      else await run.send(next);
+    }
+    await send({ kind: 'end' });
   } catch (error) {
-    misuse.abort(error);
+    fail(error);
   }
 };
-
-/** False when the program takes no more; what became of it is told by its output, which ends with its exit. */
-const sent = (run: GuestExec, input: ExecInput): Promise<boolean> =>
-  run.send(input).then(
-    () => true,
-    () => false,
-  );
 
 const inputOf = (request: ExecParsed): ExecInput => {
   const { start, stdin, stdinEnd, resize, signal } = request;

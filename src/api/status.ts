@@ -37,8 +37,9 @@ export const toStatus = (thrown: unknown, logger: Logger): StatusObject => {
   if (error === thrown && error.code === 'Internal') logger.error({ err: error }, 'a call failed');
   const code = statusOfCode[error.code];
   const message = shortened(error.message, limits.errorMessageMaxBytes);
-  const budget = { bytes: limits.errorDetailsMaxBytes };
-  const faults = withinBudget(error.faults, budget);
+  const faultsBudget = { bytes: limits.errorDetailsMaxBytes / 2 };
+  const faults = withinBudget(error.faults, faultsBudget);
+  const budget = { bytes: limits.errorDetailsMaxBytes / 2 + faultsBudget.bytes };
   const details = [
     any('ErrorInfo', ErrorInfo.encode(errorInfo(error, budget)).finish()),
     ...(faults.length === 0
@@ -133,6 +134,6 @@ export const shortened = (text: string, maxBytes: number): string => {
 const ending = (text: string, maxBytes: number): string => {
   let kept = text.toWellFormed();
   while (kept.length > 0 && utf8Bytes(JSON.stringify(kept)) - 2 > maxBytes)
-    kept = kept.slice(-Math.max(0, Math.floor(kept.length * 0.8))).toWellFormed();
+    kept = kept.slice(Math.ceil(kept.length * 0.2)).toWellFormed();
   return kept;
 };

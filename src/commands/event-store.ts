@@ -1,7 +1,7 @@
 import type { BoxView } from '../events/box-view.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, Provenance, RecordedEvent } from '../events/envelope.ts';
-import type { BoxId, CommandId, EffectId, StreamId, TenantId, Version } from '../kernel/ids.ts';
+import type { BoxId, CommandId, EffectId, ExecId, StreamId, TenantId, Version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
 import type { Timestamp } from '../kernel/time.ts';
 
@@ -165,3 +165,12 @@ export type BoxLookup =
   | { readonly kind: 'found'; readonly box: BoxRecord }
   | { readonly kind: 'none' }
   | { readonly kind: 'ambiguous'; readonly boxIds: readonly BoxId[] };
+
+/** Execs as their heads have them. */
+export interface ExecDirectory {
+  /** Those that have not ended, in order of their ids, only above `after` (`''`: from the first), at most `limit`. */
+  open(
+    after: string,
+    limit: number,
+  ): Promise<readonly { readonly execId: ExecId; readonly tenant: TenantId }[]>;
+}

@@ -34,38 +34,66 @@ const backend: BackendFactory<PostgresQueueBackend, PostgresConnectionOptions> =
     withBlockingConnection === true ? name : undefined,
   );
 
+/** A consumer listens on one connection and works on the others. */
+const consumerPoolSize = 4;
+const producerPoolSize = 4;
+
 /**
- * BullMQ on Postgres: nothing to install. Its connections are its own, so that its transactions never wait for ours.
- * Creates or migrates the schema. A consumer keeps one of the `poolSize` connections for itself.
+ * BullMQ on Postgres: nothing to install. Its connections are its own, so that its transactions never wait for ours, and
+ * each consumer has a pool to itself. Creates or migrates the schema.
  */
-export const postgresCarrier = async (url: string, log: Logger, poolSize = 8): Promise<QueueCarrier> => {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: poolSize,
-    options: `-c search_path=${schema}`,
-    application_name: 'boxledger-queue',
-    keepAlive: true,
-    connectionTimeoutMillis: 5_000,
-  });
-  pool.on('error', (err) => log.warn({ err }, 'effect queue: lost a connection to Postgres'));
-  assert(isPgPool(pool), "pg's pool is what BullMQ takes for one");
-  const connection: PostgresConnectionOptions = pool;
-  // Each queue and worker listens for errors of the one pool.
-  pool.setMaxListeners(0);
+export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCarrier> => {
+  const pools = new Set<pg.Pool>();
+  const open = (size: number) => {
+    const pool = openPool(url, size, log);
+    pools.add(pool);
+    return pool;
+  };
+  const end = async (pool: pg.Pool) => {
+    if (pools.delete(pool)) await pool.end();
+  };
+  const producer = open(producerPoolSize);
   try {
-    const client = await pool.connect();
+    const client = await producer.connect();
     try {
       await runMigrations(client, schema);
     } finally {
       client.release();
     }
   } catch (error) {
-    await pool.end();
+    await end(producer);
     throw unavailable(error);
   }
   return {
-    queue: (name, options) => new Queue(name, { ...options, connection }, backend),
-    worker: (name, processor, options) => new Worker(name, processor, { ...options, connection }, backend),
-    close: () => pool.end(),
+    queue: (name, options) => new Queue(name, { ...options, connection: asBullmqPool(producer) }, backend),
+    worker: (name, processor, options) => {
+      const pool = open(consumerPoolSize);
+      const worker = new Worker(name, processor, { ...options, connection: asBullmqPool(pool) }, backend);
+      worker.on('closed', () => void end(pool));
+      return worker;
+    },
+    close: async () => {
+      await Promise.all([...pools].map(end));
+    },
   };
+};
+
+const openPool = (url: string, size: number, log: Logger): pg.Pool => {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: size,
+    options: `-c search_path=${schema}`,
+    application_name: 'boxledger-queue',
+    keepAlive: true,
+    connectionTimeoutMillis: 5_000,
+  });
+  pool.on('error', (err) => log.warn({ err }, 'effect queue: lost a connection to Postgres'));
+  // Each of BullMQ's queues listens for errors of the pool that it shares with the others.
+  pool.setMaxListeners(0);
+  return pool;
+};
+
+const asBullmqPool = (pool: pg.Pool): PostgresConnectionOptions => {
+  assert(isPgPool(pool), 'what pg makes is what BullMQ takes for a pool');
+  return pool;
 };

@@ -33,6 +33,8 @@ export const limits = {
   errorDetailsMaxBytes: 4 * 1024,
   messageMaxBytes: 4 * 1024 * 1024,
   dataChunkBytes: 64 * 1024,
+  /** Standard input of one exec that may be on its way to a program that has not taken it. */
+  stdinWindowBytes: 256 * 1024,
 
   bootTimeoutMs: 30_000,
   shutdownGuestTimeoutMs: 10_000,

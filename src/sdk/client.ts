@@ -1,4 +1,4 @@
-import type { Box, BoxOptions } from '../gen/boxledger/v1/box.ts';
+import type { Box, BoxOptions, Exit } from '../gen/boxledger/v1/box.ts';
 import {
   CreateRequest,
   type CreateResponse,
@@ -10,7 +10,7 @@ import {
 } from '../gen/boxledger/v1/box_service.ts';
 import type { Event } from '../gen/boxledger/v1/event.ts';
 import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_service.ts';
-import { assert } from '../kernel/assert.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import {
   type CallOptions,
   type ChangeOptions,
@@ -23,6 +23,8 @@ import {
 import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
 import { type Exec, type ExecOptions, openExec } from './exec.ts';
 import { messagesOf, streamStart } from './streams.ts';
+
+export type { Box, BoxOptions, Event, Exit };
 
 export interface CreateBox extends ChangeOptions {
   /** Made up by the server when unset. */
@@ -177,8 +179,10 @@ export const connect = (options: ConnectOptions): Client => {
 type CallArguments<Response> = [CallOptions, Parameters<typeof callUnary<Response>>[2]];
 
 const boxOf = (box: Box | undefined): Box => {
-  assert(box !== undefined, 'the server answers every such call with a box');
-  return box;
+  if (box !== undefined) return box;
+  throw new BoxledgerError('Internal', 'the server answered without the box', {
+    help: 'Use a client and a server of the same version.',
+  });
 };
 
 async function* listAll(

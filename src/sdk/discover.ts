@@ -18,17 +18,23 @@ export interface DiscoverOptions {
   /** Else BOXLEDGER_ACTOR, else the name of the user who runs this. */
   readonly actor?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
+  /** Directory that relative paths are taken from; the process's own when unset. */
+  readonly workingDir?: string | undefined;
 }
 
 /** Finds the server and the caller's credentials. Throws `BoxledgerError` that says what to do. */
-export const discoverServer = async ({ env, ...given }: DiscoverOptions): Promise<ConnectOptions> => {
+export const discoverServer = async ({
+  env,
+  workingDir = '.',
+  ...given
+}: DiscoverOptions): Promise<ConnectOptions> => {
   const told = given.address ?? nonEmpty(env['BOXLEDGER_ADDR']);
   const dataDir = given.dataDir ?? nonEmpty(env['BOXLEDGER_DATA_DIR']) ?? defaultDataDir;
   const tokenFile = given.tokenFile ?? nonEmpty(env['BOXLEDGER_TOKEN_FILE']);
-  const address = told === undefined ? await addressIn(resolve(dataDir)) : checkedAddress(told);
+  const address = told === undefined ? await addressIn(resolve(workingDir, dataDir)) : checkedAddress(told);
   return {
     address,
-    token: tokenFile === undefined ? undefined : await tokenIn(tokenFile),
+    token: tokenFile === undefined ? undefined : await tokenIn(resolve(workingDir, tokenFile)),
     actor: checkedActor(given.actor ?? nonEmpty(env['BOXLEDGER_ACTOR'])) ?? systemUser(),
   };
 };

@@ -40,7 +40,8 @@ export const openExec = (channel: Channel, box: string, command: string, options
   call.on('error', () => undefined); // reported where the output is read
   const write = writerOf(call);
   const send = (message: NonNullable<ExecRequest['message']>) => write(ExecRequest.create({ message }));
-  const begun = send({
+  // Input keeps its order, and its end comes last, however early it is asked for.
+  let input = send({
     $case: 'start',
     value: {
       mutation: { ...mutationOf(options), expectedVersion: undefined },
@@ -55,11 +56,14 @@ export const openExec = (channel: Channel, box: string, command: string, options
     },
   });
   return {
-    async sendStdin(data) {
-      await begun;
-      for (const value of chunksOf(data)) await send({ $case: 'stdin', value });
+    sendStdin(data) {
+      for (const value of chunksOf(data)) input = input.then(() => send({ $case: 'stdin', value }));
+      return input;
     },
-    endStdin: () => send({ $case: 'stdinEnd', value: {} }),
+    endStdin() {
+      input = input.then(() => send({ $case: 'stdinEnd', value: {} }));
+      return input;
+    },
     resize: ({ rows, cols }) => send({ $case: 'resize', value: { rows, cols } }),
     sendSignal: (name) => send({ $case: 'signal', value: name }),
     async *[Symbol.asyncIterator]() {

@@ -2,7 +2,7 @@ import { status as Code, type Metadata, type ServiceError } from '@grpc/grpc-js'
 import { BadRequest, ErrorInfo } from 'nice-grpc-error-details/lib/proto/google/rpc/error_details.js';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 import { BoxledgerError, type ErrorCode, errorCodes, type Fault } from '../kernel/errors.ts';
-import type { JsonObject } from '../kernel/json.ts';
+import type { JsonObject, JsonValue } from '../kernel/json.ts';
 
 /** What to do when nobody answers at the server's address. */
 export const unreachableHelp =
@@ -31,7 +31,7 @@ const codeOfStatus: Readonly<Record<Code, ErrorCode>> = {
 
 /**
  * The typed error that the server sent, read from `grpc-status-details-bin`: ErrorInfo's reason is the code, its
- * metadata hold `help` and, as JSON text, `details`; BadRequest's violations are the faults. An error without ErrorInfo
+ * metadata hold `help` and each detail as JSON text; BadRequest's violations are the faults. An error without ErrorInfo
  * did not come from a boxledger server: it was made on the way, and its code follows from the gRPC status.
  */
 export const wireError = (error: ServiceError, address: string): BoxledgerError => {
@@ -40,7 +40,7 @@ export const wireError = (error: ServiceError, address: string): BoxledgerError 
   if (info === undefined || code === undefined) return errorOnTheWay(error, address);
   return new BoxledgerError(code, error.details, {
     help: info.metadata['help'],
-    details: jsonObject(info.metadata['details']),
+    details: detailsOf(info.metadata),
     faults,
     cause: error,
   });
@@ -72,27 +72,42 @@ const errorOnTheWay = (error: ServiceError, address: string): BoxledgerError => 
   });
 };
 
-const richDetails = (metadata: Metadata | undefined) => {
-  let info: ErrorInfo | undefined;
-  const faults: Fault[] = [];
+interface RichDetails {
+  readonly info?: ErrorInfo;
+  readonly faults: readonly Fault[];
+}
+
+const richDetails = (metadata: Metadata | undefined): RichDetails => {
   const [bytes] = metadata?.get('grpc-status-details-bin') ?? [];
-  if (!(bytes instanceof Uint8Array)) return { info, faults };
-  for (const detail of Status.decode(bytes).details) {
-    if (detail.typeUrl.endsWith(`/${ErrorInfo.$type}`)) info = ErrorInfo.decode(detail.value);
-    if (detail.typeUrl.endsWith(`/${BadRequest.$type}`))
-      for (const { field, description } of BadRequest.decode(detail.value).fieldViolations)
-        faults.push({ field, problem: description });
+  if (!(bytes instanceof Uint8Array)) return { faults: [] };
+  try {
+    return decodedDetails(bytes);
+  } catch {
+    return { faults: [] }; // garbled on the way: the status itself is still good
   }
-  return { info, faults };
 };
 
-const jsonObject = (text: string | undefined): JsonObject | undefined => {
-  if (text === undefined) return undefined;
+const decodedDetails = (bytes: Uint8Array): RichDetails => {
+  const { details } = Status.decode(bytes);
+  const find = (type: string) => details.find(({ typeUrl }) => typeUrl.endsWith(`/${type}`))?.value;
+  const info = find(ErrorInfo.$type);
+  const request = find(BadRequest.$type);
+  const violations = request === undefined ? [] : BadRequest.decode(request).fieldViolations;
+  const faults = violations.map(({ field, description }) => ({ field, problem: description }));
+  return info === undefined ? { faults } : { info: ErrorInfo.decode(info), faults };
+};
+
+const detailsOf = (metadata: Readonly<Record<string, string>>): JsonObject =>
+  Object.fromEntries(
+    Object.entries(metadata)
+      .filter(([key]) => key !== 'help')
+      .map(([key, text]) => [key, jsonValue(text)]),
+  );
+
+const jsonValue = (text: string): JsonValue => {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-    return { details: text };
+    return JSON.parse(text) as JsonValue; // whatever JSON text holds is one
   } catch {
-    return { details: text }; // a newer server's form: shown as it came
+    return text; // another server's metadata: shown as it came
   }
 };

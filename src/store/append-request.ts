@@ -20,6 +20,7 @@ export interface PreparedAppend {
 export const prepareAppend = (request: AppendRequest): PreparedAppend => {
   const streams = request.streams.map((stream) => chain(request, stream));
   const { provenance, command, settles } = request;
+  assert(command.id === provenance.commandId, 'events name the command that they are answered to');
   const json = JSON.stringify({
     tenant: provenance.tenant,
     actorKind: provenance.actor.kind,

@@ -9,6 +9,9 @@ const notifyAppend = statement('notify-append');
 /** At most one notification in so many milliseconds leaves a process, however much it appends. */
 const notifyIntervalMs = 20;
 const reconnectDelayMs = 1_000;
+/** Between looks at events that are committed but held back by another transaction; doubles from the first to the last. */
+const heldBackDelayMinMs = 2;
+const heldBackDelayMaxMs = 128;
 
 /**
  * Wakes readers after appends. Subscribers in this process are called at once; those in others by a notification, which
@@ -24,6 +27,8 @@ export class AppendWake {
   #notifyTimer: NodeJS.Timeout | undefined;
   #notifiedAtMs = Number.NEGATIVE_INFINITY;
   #notifying: Promise<void> = Promise.resolve();
+  #heldBackTimer: NodeJS.Timeout | undefined;
+  #heldBackDelayMs = heldBackDelayMinMs;
   #listener: pg.Client | undefined;
   #reconnectTimer: NodeJS.Timeout | undefined;
   #closed = false;
@@ -51,15 +56,32 @@ export class AppendWake {
     this.#notifyTimer.unref();
   }
 
+  /**
+   * To be called after each read of the log: whether it left out committed events because a transaction older than theirs
+   * was still under way. Nobody tells when that ends, so the readers are woken to look again soon.
+   */
+  heldBack(heldBack: boolean): void {
+    if (!heldBack) this.#heldBackDelayMs = heldBackDelayMinMs;
+    if (!heldBack || this.#closed || this.#subscribers.size === 0 || this.#heldBackTimer !== undefined)
+      return;
+    this.#heldBackTimer = setTimeout(() => {
+      this.#heldBackTimer = undefined;
+      this.#wakeSubscribers();
+    }, this.#heldBackDelayMs);
+    this.#heldBackTimer.unref();
+    this.#heldBackDelayMs = Math.min(this.#heldBackDelayMs * 2, heldBackDelayMaxMs);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#notifyTimer);
+    clearTimeout(this.#heldBackTimer);
     clearTimeout(this.#reconnectTimer);
     this.#subscribers.clear();
     await this.#notifying;
     const listener = this.#listener;
     this.#listener = undefined;
-    await listener?.end();
+    await listener?.end().catch(() => undefined); // lost in that moment: there is nothing to end
   }
 
   #wakeSubscribers(): void {

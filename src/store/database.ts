@@ -17,11 +17,15 @@ const bounds = {
   retryDelayMaxMs: 20,
 } as const;
 
-/** How every connection of the service is opened. */
-export const connectionConfig = (url: string): pg.ClientConfig => ({
+const identified = (url: string): pg.ClientConfig => ({
   connectionString: url,
   application_name: 'boxledger',
   keepAlive: true,
+});
+
+/** How the connections that serve callers are opened. */
+export const connectionConfig = (url: string): pg.ClientConfig => ({
+  ...identified(url),
   connectionTimeoutMillis: bounds.connectTimeoutMs,
   statement_timeout: bounds.statementTimeoutMs,
   query_timeout: bounds.queryTimeoutMs,
@@ -61,33 +65,27 @@ export class Database {
   }
 }
 
-/** Runs `work` on a connection of its own; it is closed afterwards, whatever state `work` left it in. */
+/** Runs `work` on a connection of its own, which no time limit interrupts. */
 export const withConnection = async <Result>(
-  pool: pg.Pool,
-  work: (client: pg.PoolClient) => Promise<Result>,
+  url: string,
+  work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> => {
-  let client: pg.PoolClient;
-  try {
-    client = await pool.connect();
-  } catch (error) {
-    throw databaseError(error);
-  }
+  const client = new pg.Client({ ...identified(url), connectionTimeoutMillis: bounds.connectTimeoutMs });
   // The loss of the connection fails the query under way; the event says nothing more.
-  const heard = () => undefined;
-  client.on('error', heard);
+  client.on('error', () => undefined);
   try {
+    await client.connect();
     return await work(client);
   } catch (error) {
     throw databaseError(error);
   } finally {
-    client.off('error', heard);
-    client.release(true);
+    await client.end();
   }
 };
 
 /** Runs `work` between BEGIN and COMMIT; a throw rolls back. */
 export const inTransaction = async <Result>(
-  client: pg.PoolClient,
+  client: pg.Client,
   work: () => Promise<Result>,
 ): Promise<Result> => {
   await client.query('BEGIN');

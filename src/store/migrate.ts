@@ -26,11 +26,9 @@ const appliedRow = z.object({ number: z.int(), name: z.string() });
  * already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
  * schema is newer than this program, `Unsupported` when the server is too old.
  */
-export const migrate = (pool: pg.Pool): Promise<readonly string[]> =>
-  withConnection(pool, async (client) => {
+export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
+  withConnection(databaseUrl, async (client) => {
     await checkServer(client);
-    // Waiting for another process's migration may take longer than any statement of the service's.
-    await client.query('SET statement_timeout = 0');
     await client.query('SELECT pg_advisory_lock($1)', [advisoryLock]);
     const known = readMigrations();
     const done = await readApplied(client);
@@ -40,7 +38,7 @@ export const migrate = (pool: pg.Pool): Promise<readonly string[]> =>
     return missing.map(({ name }) => name);
   });
 
-const checkServer = async (client: pg.PoolClient) => {
+const checkServer = async (client: pg.Client) => {
   const { rows } = await client.query(
     `SELECT current_setting('server_version_num') AS number, current_setting('server_version') AS text`,
   );
@@ -61,7 +59,7 @@ const readMigrations = (): readonly Migration[] =>
       return [{ number: Number(number), name: file.slice(0, -'.sql'.length), sql }];
     });
 
-const readApplied = async (client: pg.PoolClient) => {
+const readApplied = async (client: pg.Client) => {
   await client.query(`
     CREATE SCHEMA IF NOT EXISTS boxledger;
     CREATE TABLE IF NOT EXISTS boxledger.migrations (
@@ -83,7 +81,7 @@ const refuseNewer = (known: readonly Migration[], done: readonly { number: numbe
   );
 };
 
-const apply = (client: pg.PoolClient, { number, name, sql }: Migration) =>
+const apply = (client: pg.Client, { number, name, sql }: Migration) =>
   inTransaction(client, async () => {
     await client.query(sql);
     await client.query('INSERT INTO boxledger.migrations (number, name) VALUES ($1, $2)', [number, name]);

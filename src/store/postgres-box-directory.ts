@@ -54,7 +54,7 @@ export class PostgresBoxDirectory implements BoxDirectory {
       after.createdAt,
       after.boxId,
       size + 1,
-      filter.states ?? null,
+      filter.states?.length ? filter.states : null,
       filter.namePrefix ?? null,
       ...values,
     ]);

@@ -20,6 +20,7 @@ interface Place {
 
 const beginning: Place = { transactionId: '0', position: '0' };
 const cursorPattern = /^(\d{1,19})\.(\d{1,18})$/;
+const pageRow = z.object({ position: z.string().nullable(), held_back: z.boolean() });
 const endRow = z.object({ transaction_id: z.string(), position: z.string() });
 
 const cursorOf = ({ transactionId, position }: Place): Cursor => `${transactionId}.${position}`;
@@ -33,6 +34,9 @@ const placeOf = (cursor: Cursor): Place => {
     );
   return { transactionId, position };
 };
+
+/** A filter by nothing lets everything through. */
+const anyIfEmpty = (values: readonly string[] = []) => (values.length === 0 ? null : values);
 
 export class PostgresEventLog implements EventLog {
   readonly #database: Database;
@@ -56,9 +60,12 @@ export class PostgresEventLog implements EventLog {
       limit,
       filter.tenant ?? null,
       filter.streamId ?? null,
-      filter.categories ?? null,
-      filter.types ?? null,
+      anyIfEmpty(filter.categories),
+      anyIfEmpty(filter.types),
     ]);
+    const { position: first, held_back } = pageRow.parse(rows[0]);
+    this.#wake.heldBack(held_back);
+    if (first === null) return { events: [], cursor };
     const events = rows.map((row) => {
       const { transactionId, event } = parseEventRow(row);
       return { ...event, cursor: cursorOf({ transactionId, position: event.position.toString() }) };

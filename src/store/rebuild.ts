@@ -25,10 +25,9 @@ const pageSize = 1_000;
  * Drops every head and box row and makes them again from the log, in one transaction: readers see the old rows until the
  * new ones are complete, and appends wait. Holds no more in memory than a page of events and the longest stream.
  */
-export const rebuild = (pool: pg.Pool, fold: Fold): Promise<{ readonly streams: number }> =>
-  withConnection(pool, async (client) => {
-    await client.query('SET statement_timeout = 0');
-    return inTransaction(client, async () => {
+export const rebuild = (databaseUrl: string, fold: Fold): Promise<{ readonly streams: number }> =>
+  withConnection(databaseUrl, (client) =>
+    inTransaction(client, async () => {
       await client.query('LOCK TABLE boxledger.heads, boxledger.boxes IN SHARE ROW EXCLUSIVE MODE');
       await client.query('DELETE FROM boxledger.heads');
       await client.query('DELETE FROM boxledger.boxes');
@@ -38,11 +37,11 @@ export const rebuild = (pool: pg.Pool, fold: Fold): Promise<{ readonly streams: 
         streams += 1;
       }
       return { streams };
-    });
-  });
+    }),
+  );
 
 /** Every stream's events, one stream after the other. */
-async function* streamsOf(client: pg.PoolClient): AsyncGenerator<[RecordedEvent, ...RecordedEvent[]]> {
+async function* streamsOf(client: pg.Client): AsyncGenerator<[RecordedEvent, ...RecordedEvent[]]> {
   let current: [RecordedEvent, ...RecordedEvent[]] | undefined;
   for (;;) {
     const last = current?.at(-1);
@@ -64,7 +63,7 @@ async function* streamsOf(client: pg.PoolClient): AsyncGenerator<[RecordedEvent,
   if (current !== undefined) yield current;
 }
 
-const insert = async (client: pg.PoolClient, events: [RecordedEvent, ...RecordedEvent[]], fold: Fold) => {
+const insert = async (client: pg.Client, events: [RecordedEvent, ...RecordedEvent[]], fold: Fold) => {
   const [first] = events;
   const last = events.at(-1) ?? first;
   assert(last.version === BigInt(events.length), `${first.streamId} has every event up to its last`);

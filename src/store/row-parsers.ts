@@ -10,13 +10,14 @@ import {
   commandIdSchema,
   correlationIdSchema,
   effectIdSchema,
+  execIdSchema,
   hostIdSchema,
   streamIdSchema,
   tenantIdSchema,
 } from '../events/schemas.ts';
 import { parseEvent } from '../events/upcast.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { position, version } from '../kernel/ids.ts';
+import { type ExecId, position, type TenantId, version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
 import { timestampFromMs } from '../kernel/time.ts';
 
@@ -29,12 +30,18 @@ const rowParser =
   (row: unknown): Row => {
     const parsed = schema.safeParse(row);
     if (parsed.success) return parsed.data;
-    throw new BoxledgerError('Internal', `the database holds a ${what} that cannot be understood`, {
-      faults: parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message })),
-      help: 'It was written by a newer version, or changed by hand.',
-      cause: parsed.error,
-    });
+    throw notUnderstood(what, parsed.error);
   };
+
+const notUnderstood = (what: string, cause: unknown) =>
+  new BoxledgerError('Internal', `the database holds ${what} that cannot be understood`, {
+    faults:
+      cause instanceof z.ZodError
+        ? cause.issues.map((issue) => ({ field: issue.path.join('.'), problem: issue.message }))
+        : [],
+    help: 'It was written by a newer version, or changed by hand.',
+    cause,
+  });
 
 const bigintText = z.string().regex(/^\d+$/);
 const versionColumn = z.union([bigintText, z.int()]).transform((value) => version(value));
@@ -45,7 +52,7 @@ const hashColumn = z.instanceof(Uint8Array).transform((bytes) => Buffer.from(byt
 const jsonColumn = z.unknown().transform((value) => value as JsonValue);
 
 export const parseHead: (row: unknown) => Head = rowParser(
-  'head',
+  'a head',
   z
     .object({
       stream_id: streamIdSchema,
@@ -77,7 +84,7 @@ const eventColumns = z.object({
   occurred_at: timeColumn,
   hash: hashColumn,
 });
-const parseEventColumns = rowParser('event', eventColumns);
+const parseEventColumns = rowParser('an event', eventColumns);
 
 export interface EventRow {
   /** 64-bit id of the transaction that appended it, as text. */
@@ -90,7 +97,7 @@ export const parseEventRow = (row: unknown): EventRow => {
   return {
     transactionId: columns.transaction_id,
     event: {
-      ...parseEvent(columns.type, columns.schema_version, columns.data),
+      ...eventOf(columns),
       streamId: columns.stream_id,
       version: columns.version,
       position: columns.position,
@@ -106,6 +113,14 @@ export const parseEventRow = (row: unknown): EventRow => {
       traceparent: columns.traceparent,
     },
   };
+};
+
+const eventOf = ({ type, schema_version, data, stream_id, version }: z.infer<typeof eventColumns>) => {
+  try {
+    return parseEvent(type, schema_version, data);
+  } catch (error) {
+    throw notUnderstood(`event ${version} of ${stream_id}, a ${type}`, error);
+  }
 };
 
 const answerSchema = z.strictObject({
@@ -125,12 +140,12 @@ const appendReplySchema = z.discriminatedUnion('kind', [
 ]);
 export type AppendReply = z.infer<typeof appendReplySchema>;
 export const parseAppendReplies = rowParser(
-  'reply',
+  'a reply',
   z.object({ replies: z.array(appendReplySchema) }).transform(({ replies }) => replies),
 );
 
 export const parseCommand = rowParser(
-  'command',
+  'a command',
   z
     .object({
       digest: z.string(),
@@ -145,7 +160,7 @@ export const parseCommand = rowParser(
 );
 
 export const parseBox: (row: unknown) => BoxRecord = rowParser(
-  'box',
+  'a box',
   z
     .object({
       box_id: boxIdSchema,
@@ -174,14 +189,14 @@ export const parseBox: (row: unknown) => BoxRecord = rowParser(
 );
 
 export const parseDueEffect: (row: unknown) => DueEffect = rowParser(
-  'due effect',
+  'a due effect',
   z
     .object({ effect_id: effectIdSchema, host_id: hostIdSchema, delay_ms: z.int().nonnegative() })
     .transform((row) => ({ effectId: row.effect_id, hostId: row.host_id, delayMs: row.delay_ms })),
 );
 
 const parseClaimColumns = rowParser(
-  'claimed effect',
+  'a claimed effect',
   z.object({
     effect_id: z.string(),
     attempt: z.int().positive(),
@@ -197,7 +212,7 @@ const parseClaimColumns = rowParser(
     deadline: timeColumn,
   }),
 );
-const parseIntent: (intent: unknown) => EffectIntent = rowParser('claimed effect', effectIntentSchema);
+const parseIntent: (intent: unknown) => EffectIntent = rowParser('a claimed effect', effectIntentSchema);
 
 export const parseClaimedEffect = (row: unknown): ClaimedEffect => {
   const columns = parseClaimColumns(row);
@@ -221,7 +236,7 @@ export const parseClaimedEffect = (row: unknown): ClaimedEffect => {
 };
 
 export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
-  'overdue effect',
+  'an overdue effect',
   z
     .object({
       effect_id: effectIdSchema,
@@ -241,4 +256,11 @@ export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
       kind: row.kind,
       correlationId: row.correlation_id,
     })),
+);
+
+export const parseOpenExec: (row: unknown) => { execId: ExecId; tenant: TenantId } = rowParser(
+  'head of an exec',
+  z
+    .object({ exec_id: execIdSchema, tenant: tenantIdSchema })
+    .transform((row) => ({ execId: row.exec_id, tenant: row.tenant })),
 );

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { BoxDirectory, EventLog, EventStore } from '../commands/event-store.ts';
+import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
@@ -7,6 +7,7 @@ import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
+import { PostgresExecDirectory } from './postgres-exec-directory.ts';
 import { PostgresOutbox } from './postgres-outbox.ts';
 import { type Fold, rebuild } from './rebuild.ts';
 import { statement } from './statement.ts';
@@ -19,6 +20,7 @@ export interface Store {
   readonly events: EventStore;
   readonly log: EventLog;
   readonly boxes: BoxDirectory;
+  readonly execs: ExecDirectory;
   readonly outbox: Outbox;
   /** For the queue, which may live in the same database. */
   readonly pool: pg.Pool;
@@ -45,10 +47,11 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     events: new PostgresEventStore(database, wake),
     log: new PostgresEventLog(database, wake),
     boxes: new PostgresBoxDirectory(database),
+    execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
     pool: database.pool,
-    migrate: () => migrate(database.pool),
-    rebuild: (fold) => rebuild(database.pool, fold),
+    migrate: () => migrate(databaseUrl),
+    rebuild: (fold) => rebuild(databaseUrl, fold),
     ping: async () => {
       await database.query(ping, []);
     },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
 import type { Consumer, DeliveryAnswer } from '../../src/effects/effect-queue.ts';
 import { boxId, type EffectId, effectIdFor, type HostId, hostId, version } from '../../src/kernel/ids.ts';
-import { untilValue as eventually } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
 
 export interface QueueUnderTest {
@@ -35,20 +35,14 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
   };
   const due = (host: HostId, effectId: EffectId, delayMs = 0) => ({ effectId, hostId: host, delayMs });
   const emptied = (host: HostId) =>
-    eventually(
-      () => subject().queue.depth(host),
-      (depth) => depth === 0,
-    );
+    eventually('the queue is empty', async () => (await subject().queue.depth(host)) === 0);
 
   test('an effect arrives at its host and at no other, and nothing is kept of it', async () => {
     const [here, there, mine, theirs] = [newHost(), newHost(), newEffect(), newEffect()];
     const first = await consuming(here, () => done);
     const second = await consuming(there, () => done);
     await subject().queue.enqueue([due(here, mine), due(there, theirs)]);
-    await eventually(
-      () => [...first.seen, ...second.seen],
-      (all) => all.length === 2,
-    );
+    await eventually('both effects arrive', () => first.seen.length + second.seen.length === 2);
     expect(first.seen).toEqual([mine]);
     expect(second.seen).toEqual([theirs]);
     await emptied(here);
@@ -60,10 +54,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     const [host, effects] = [newHost(), Array.from({ length: 50 }, newEffect)];
     await subject().queue.enqueue(effects.map((effectId) => due(host, effectId)));
     const { seen, consumer } = await consuming(host, () => done);
-    await eventually(
-      () => seen.length,
-      (count) => count === 50,
-    );
+    await eventually('50 deliveries', () => seen.length === 50);
     expect(new Set(seen)).toEqual(new Set(effects));
     await consumer.close(1_000);
   });
@@ -74,15 +65,9 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await subject().queue.enqueue([due(host, twice)]);
     expect(await subject().queue.depth(host)).toBe(1);
     const { seen, consumer } = await consuming(host, () => done, 1);
-    await eventually(
-      () => seen,
-      (ids) => ids.includes(twice),
-    );
+    await eventually('the effect arrives', () => seen.includes(twice));
     await subject().queue.enqueue([due(host, after)]);
-    await eventually(
-      () => seen,
-      (ids) => ids.includes(after),
-    );
+    await eventually('the effect arrives', () => seen.includes(after));
     expect(seen).toEqual([twice, after]);
     await consumer.close(1_000);
   });
@@ -92,10 +77,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     const { seen, consumer } = await consuming(host, () => done);
     for (const times of [1, 2, 3]) {
       await subject().queue.enqueue([due(host, effectId)]);
-      await eventually(
-        () => seen.length,
-        (count) => count === times,
-      );
+      await eventually('it arrives again', () => seen.length === times);
       await emptied(host);
     }
     await consumer.close(1_000);
@@ -106,10 +88,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     const { seen, consumer } = await consuming(host, () => done);
     const added = performance.now();
     await subject().queue.enqueue([due(host, effectId, 400)]);
-    await eventually(
-      () => seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => seen.length === 1);
     // The carrier's clock may differ from ours by a rounding.
     expect(performance.now() - added).toBeGreaterThan(390);
     await consumer.close(1_000);
@@ -123,10 +102,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
       return at.length < 3 ? { kind: 'later', delayMs: 200 } : done;
     });
     await subject().queue.enqueue([due(host, effectId)]);
-    await eventually(
-      () => at.length,
-      (count) => count === 3,
-    );
+    await eventually('3 deliveries', () => at.length === 3);
     expect((at[2] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(380);
     await emptied(host);
     await consumer.close(1_000);
@@ -147,15 +123,9 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
       3,
     );
     await subject().queue.enqueue(Array.from({ length: 9 }, () => due(host, newEffect())));
-    await eventually(
-      () => running,
-      (count) => count === 3,
-    );
+    await eventually('as many deliveries as may', () => running === 3);
     open.open();
-    await eventually(
-      () => seen.length,
-      (count) => count === 9,
-    );
+    await eventually('9 deliveries', () => seen.length === 9);
     expect(most).toBe(3);
     await consumer.close(5_000);
   });
@@ -169,10 +139,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     );
     await subject().queue.enqueue([due(host, bad)]);
     await subject().queue.enqueue([due(host, good)]);
-    await eventually(
-      () => seen,
-      (ids) => ids.includes(good),
-    );
+    await eventually('the effect arrives', () => seen.includes(good));
     await emptied(host);
     await consumer.close(1_000);
   });
@@ -182,10 +149,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await subject().addMalformed(host);
     await subject().queue.enqueue([due(host, good)]);
     const { seen, consumer } = await consuming(host, () => done, 1);
-    await eventually(
-      () => seen,
-      (ids) => ids.includes(good),
-    );
+    await eventually('the effect arrives', () => seen.includes(good));
     await emptied(host);
     expect(seen).toEqual([good]);
     await consumer.close(1_000);
@@ -204,10 +168,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
       1,
     );
     await subject().queue.enqueue([due(host, first)]);
-    await eventually(
-      () => seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => seen.length === 1);
     const closing = consumer.close(60_000);
     await subject().queue.enqueue([due(host, second)]);
     open.open();
@@ -215,10 +176,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     expect(finished).toBe(true);
     expect(seen).toEqual([first]);
     const next = await consuming(host, () => done);
-    await eventually(
-      () => next.seen,
-      (ids) => ids.includes(second),
-    );
+    await eventually('the effect arrives', () => next.seen.includes(second));
     expect(next.seen).toEqual([second]);
     await next.consumer.close(1_000);
   });
@@ -230,16 +188,10 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
       return done;
     });
     await subject().queue.enqueue([due(host, effectId)]);
-    await eventually(
-      () => seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => seen.length === 1);
     await consumer.close(50);
     const next = await consuming(host, () => done);
-    await eventually(
-      () => next.seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => next.seen.length === 1);
     open.open();
     await next.consumer.close(1_000);
   });
@@ -250,12 +202,26 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await subject().dieInDelivery(host);
     await subject().queue.enqueue([due(host, held), due(host, waiting), due(host, delayed, 500)]);
     const { seen, consumer } = await consuming(host, () => done);
-    await eventually(
-      () => seen.length,
-      (count) => count >= 3,
-      10_000,
-    );
+    await eventually('3 deliveries', () => seen.length >= 3);
     expect(new Set(seen)).toEqual(new Set([held, waiting, delayed]));
+    await emptied(host);
+    await consumer.close(1_000);
+  });
+
+  test('what a consumer held that died beside another comes to the other when its lock has run out', async () => {
+    const [host, effects, open] = [newHost(), Array.from({ length: 3 }, newEffect), gate()];
+    const { seen, consumer } = await consuming(
+      host,
+      async () => {
+        await open.passed;
+        return done;
+      },
+      1,
+    );
+    await subject().queue.enqueue(effects.map((effectId) => due(host, effectId)));
+    await subject().dieInDelivery(host);
+    open.open();
+    await eventually('every effect arrives', () => new Set(seen).size === effects.length);
     await emptied(host);
     await consumer.close(1_000);
   });

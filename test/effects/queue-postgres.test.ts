@@ -17,7 +17,7 @@ describe('effect queue on Postgres', () => {
     database = await createDatabase();
     const carrier = await postgresCarrier(database.url, log);
     subject = {
-      queue: new BullmqEffectQueue(carrier, { log }),
+      queue: new BullmqEffectQueue(carrier, { log, stalledCheckMs: 500 }),
       addMalformed: async (hostId) => {
         const queue = carrier.queue(`effects-${hostId}`, {});
         await queue.addBulk([{ name: 'effect', data: { effectId: 'what:ever' } }]);

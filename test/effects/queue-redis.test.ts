@@ -6,7 +6,7 @@ import { redisCarrier } from '../../src/effects/redis-carrier.ts';
 import { boxId, effectIdFor, hostId, version } from '../../src/kernel/ids.ts';
 import { effectQueueContract, type QueueUnderTest } from '../contract/effect-queue.ts';
 import { dieInDelivery } from '../support/die-in-delivery.ts';
-import { untilValue as eventually } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.ts';
 
 const log = pino({ level: 'silent' });
@@ -20,7 +20,7 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     server = await startRedis();
     const carrier = await redisCarrier(server.url, log);
     subject = {
-      queue: new BullmqEffectQueue(carrier, { log, enqueueTimeoutMs: 2_000 }),
+      queue: new BullmqEffectQueue(carrier, { log, stalledCheckMs: 500, enqueueTimeoutMs: 2_000 }),
       addMalformed: async (host) => {
         const queue = carrier.queue(`effects-${host}`, { prefix: `{boxledger-${host}}` });
         await queue.addBulk([{ name: 'effect', data: { effectId: 'what:ever' } }]);
@@ -50,10 +50,7 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     });
     await admin.flushall();
     await subject.queue.enqueue([due]);
-    await eventually(
-      () => seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => seen.length === 1);
     await consumer.close(1_000);
     await admin.quit();
   });
@@ -68,18 +65,13 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     await server.stop();
     await expect(subject.queue.enqueue([due])).rejects.toMatchObject({ code: 'Unavailable' });
     server = await startRedis(port);
-    await eventually(
-      () =>
-        subject.queue.enqueue([due]).then(
-          () => true,
-          () => false,
-        ),
-      (enqueued) => enqueued,
+    await eventually('the queue takes effects again', () =>
+      subject.queue.enqueue([due]).then(
+        () => true,
+        () => false,
+      ),
     );
-    await eventually(
-      () => seen.length,
-      (count) => count === 1,
-    );
+    await eventually('the effect arrives', () => seen.length === 1);
     await consumer.close(1_000);
   });
 });

@@ -1,4 +1,4 @@
-import { status } from '@grpc/grpc-js';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
 import type { BoxServiceServer } from '../../src/gen/boxledger/v1/box_service.ts';
 import type { EventServiceServer } from '../../src/gen/boxledger/v1/event_service.ts';
@@ -128,6 +128,15 @@ test('a status without ErrorInfo takes its code from gRPC', async () => {
   });
   expect(await failureOf(client.get('web'))).toMatchObject({ code: 'PermissionDenied', message: 'no' });
   expect(await failureOf(client.metrics('web'))).toMatchObject({ code: 'Unsupported' });
+});
+
+test('details that are garbled leave the status as it is', async () => {
+  const metadata = new Metadata();
+  metadata.set('grpc-status-details-bin', Buffer.from([0xff, 0xff, 0xff]));
+  const client = await serve({
+    get: (_, answer) => answer({ code: status.NOT_FOUND, details: 'gone', metadata }),
+  });
+  expect(await failureOf(client.get('web'))).toMatchObject({ code: 'NotFound', message: 'gone' });
 });
 
 test('where nobody listens the error is Unavailable and says what to do', async () => {

@@ -53,7 +53,9 @@ export const wireRefusal = (code: status, refusal: Refusal): Partial<ServiceErro
     domain: 'boxledger',
     metadata: {
       ...(help === undefined ? {} : { help }),
-      ...(details === undefined ? {} : { details: JSON.stringify(details) }),
+      ...Object.fromEntries(
+        Object.entries(details ?? {}).map(([key, value]) => [key, JSON.stringify(value)]),
+      ),
     },
   });
   const request = BadRequest.fromPartial({

@@ -107,9 +107,10 @@ export const appendRequest = (
   options: RequestOptions = {},
 ): AppendRequest => {
   const [first] = streams;
+  const command = commandId(options.commandId ?? `cmd-${random()}`);
   return {
     command: {
-      id: commandId(options.commandId ?? `cmd-${random()}`),
+      id: command,
       digest: options.digest ?? 'digest',
       answer: {
         kind: first === undefined ? 'already-so' : 'accepted',
@@ -121,7 +122,7 @@ export const appendRequest = (
       tenant: options.tenant ?? defaultTenant,
       actor: { kind: 'user', id: 'ada' },
       reason: null,
-      commandId: commandId(options.commandId ?? 'unused'),
+      commandId: command,
       correlationId: correlationId(`req-${random()}`),
       causationId: null,
       traceparent: null,

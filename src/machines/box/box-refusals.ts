@@ -15,14 +15,14 @@ type Verb = keyof typeof cannotBe;
 
 export const noSuchBox = (boxId: BoxId): Refusal => ({
   code: 'NotFound',
-  message: `There is no box ${boxId}.`,
+  message: `there is no box ${boxId}`,
   help: 'List the boxes to see which there are; a removed box can only be read, through its events.',
   details: { boxId },
 });
 
 export const boxExists = (boxId: BoxId): Refusal => ({
   code: 'AlreadyExists',
-  message: `There is a box ${boxId} already.`,
+  message: `there is a box ${boxId} already`,
   help: 'Create the box with another id.',
   details: { boxId },
 });
@@ -32,7 +32,7 @@ export const cannot = (verb: Verb, state: BoxState, help = helpIn(topState(state
   const { boxId, name } = state.context;
   return {
     code: 'InvalidState',
-    message: `Box ${name} is ${topState(state)} and cannot ${cannotBe[verb]}.`,
+    message: `box ${name} is ${topState(state)} and cannot ${cannotBe[verb]}`,
     help,
     details: { boxId, state: topState(state) },
   };
@@ -43,7 +43,7 @@ export const stale = (state: BoxState, told: { effectId?: EffectId; generation: 
   const { boxId, name, generation, effect } = state.context;
   return {
     code: 'Conflict',
-    message: `Box ${name} is ${topState(state)} in generation ${generation} and does not wait for this outcome.`,
+    message: `box ${name} is ${topState(state)} in generation ${generation} and does not wait for this outcome`,
     help: 'Nothing needs to be done: what is told here has been overtaken.',
     details: {
       stale: true,

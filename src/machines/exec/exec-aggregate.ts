@@ -64,20 +64,20 @@ const saysWhatIsSo = (state: ExecState, command: Exclude<ExecCommand, { type: 'e
 
 const noSuchExec = (execId: ExecId): Refusal => ({
   code: 'NotFound',
-  message: `There is no exec ${execId}.`,
+  message: `there is no exec ${execId}`,
   details: { execId },
 });
 
 const execExists = (execId: ExecId): Refusal => ({
   code: 'AlreadyExists',
-  message: `There is an exec ${execId} already.`,
+  message: `there is an exec ${execId} already`,
   help: 'Request the exec with another id.',
   details: { execId },
 });
 
 const cannotBecome = (execId: ExecId, { value }: ExecState, { type }: ExecCommand): Refusal => ({
   code: 'InvalidState',
-  message: `Exec ${execId} is ${value}: ${type} does not fit.`,
+  message: `exec ${execId} is ${value}: ${type} does not fit`,
   help: 'Nothing needs to be done: how the exec ended is recorded already, or it has not started.',
   details: { execId, state: value },
 });

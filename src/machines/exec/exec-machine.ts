@@ -26,7 +26,7 @@ const chart = setup({
 const to = <const Target extends string>(target: Target) => ({ target, actions: 'record' }) as const;
 
 /** One run of a program in a box. The box's statechart decides whether there may be one; this, what becomes of it. */
-export const execMachine = chart.createMachine({
+const execMachine = chart.createMachine({
   id: 'exec',
   context: { tenant: defaultTenant, pid: null },
   initial: 'absent',

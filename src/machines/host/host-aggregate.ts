@@ -41,13 +41,13 @@ const decide = (
 
 const noSuchHost = (hostId: HostId): Refusal => ({
   code: 'NotFound',
-  message: `There is no host ${hostId}.`,
+  message: `there is no host ${hostId}`,
   details: { hostId },
 });
 
 const otherEpoch = (hostId: HostId, { context }: HostState, told: number): Refusal => ({
   code: 'Conflict',
-  message: `Host ${hostId} is in epoch ${context.epoch}; epoch ${told} is not heard.`,
+  message: `host ${hostId} is in epoch ${context.epoch}; epoch ${told} is not heard`,
   help: 'Nothing needs to be done: the host has joined again since.',
   details: { stale: true, hostId, epoch: context.epoch, told },
 });

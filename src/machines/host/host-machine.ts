@@ -28,7 +28,7 @@ const chart = setup({
 const joins = { 'host.joined': { target: 'ready', guard: 'isNextEpoch', actions: 'record' } } as const;
 
 /** A host. It may join while it is ready: its last epoch then died without a word. */
-export const hostMachine = chart.createMachine({
+const hostMachine = chart.createMachine({
   id: 'host',
   context: { tenant: defaultTenant, epoch: 0 },
   initial: 'absent',

@@ -3,6 +3,7 @@
 --
 -- Locks, always in this order, so that two appends cannot wait for each other: the command's row, heads by stream id,
 -- the settled effect, cancelled effects by id. An append that must wait sees afterwards what the other one committed.
+-- The requests of one call keep their locks until its end: who sends several orders them by stream id.
 
 -- Appends one request. A refusal after the first write is raised as BX001 with the answer as its detail, which undoes it.
 CREATE FUNCTION boxledger.append_one(request jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxOptionsSchema } from '../../../src/events/box-options.ts';
 import type { BoxCommand } from '../../../src/events/commands.ts';
@@ -7,27 +8,25 @@ import type { Failure } from '../../../src/events/failure.ts';
 import {
   boxId,
   boxStream,
-  commandId,
-  correlationId,
   defaultTenant,
   type EffectId,
   effectIdFor,
   hostId,
-  position,
   type TenantId,
   version,
 } from '../../../src/kernel/ids.ts';
 import { plusMs, type Timestamp, timestamp } from '../../../src/kernel/time.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import type { BoxState } from '../../../src/machines/box/box-state.ts';
+import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
 import type { Decision } from '../../../src/machines/decision.ts';
+import { recordedFor } from '../recorded.ts';
 
 export const theBox = boxId('bx_0123456789abcdef');
 export const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
 export const process = { pid: 4711, startTime: '123456', bootId: 'boot' };
 export const failure: Failure = { code: 'Unavailable', message: 'the world misbehaved' };
 export const options = boxOptionsSchema.parse({ cpus: 2, labels: { team: 'red' } });
-export const epochStart = timestamp('2026-11-25T12:00:00.000Z');
+const epochStart = timestamp('2026-11-25T12:00:00.000Z');
 
 /** The events that bring a new box into a state, most of them with short data. */
 export const created: BoxEvent = { type: 'box.created', data: { name: 'web', options } };
@@ -36,23 +35,23 @@ export const startRequested = (generation = 1, timeoutMs = 90_000): BoxEvent => 
   data: { placement, generation, timeoutMs },
 });
 export const started: BoxEvent = { type: 'box.started', data: { process, stagesMs: {}, tookOver: false } };
-export const startFailed: BoxEvent = { type: 'box.startFailed', data: { failure } };
+const startFailed: BoxEvent = { type: 'box.startFailed', data: { failure } };
 export const stopRequested: BoxEvent = {
   type: 'box.stopRequested',
   data: { timeoutMs: 72_000, thenRemove: false },
 };
-export const stopped: BoxEvent = {
+const stopped: BoxEvent = {
   type: 'box.stopped',
   data: { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
 };
-export const pauseRequested: BoxEvent = { type: 'box.pauseRequested', data: { timeoutMs: 65_000 } };
+const pauseRequested: BoxEvent = { type: 'box.pauseRequested', data: { timeoutMs: 65_000 } };
 export const paused: BoxEvent = { type: 'box.paused', data: { consistency: 'file-system' } };
-export const resumeRequested: BoxEvent = { type: 'box.resumeRequested', data: { timeoutMs: 65_000 } };
+const resumeRequested: BoxEvent = { type: 'box.resumeRequested', data: { timeoutMs: 65_000 } };
 export const removeRequested: BoxEvent = {
   type: 'box.removeRequested',
   data: { timeoutMs: 120_000, force: false },
 };
-export const removed: BoxEvent = { type: 'box.removed', data: { diskAbandoned: false } };
+const removed: BoxEvent = { type: 'box.removed', data: { diskAbandoned: false } };
 export const lost: BoxEvent = { type: 'box.lost', data: { placement } };
 
 const upTo = [created, startRequested(), started] as const;
@@ -89,19 +88,22 @@ export class Story {
     return story;
   }
 
-  /** Appends an event as it is, past `decide`. */
-  record(event: BoxEvent, occurredAt: Timestamp): void {
-    const recorded = this.recorded(event, occurredAt);
+  /** Appends an event as it is, past `decide`. Returns the effects that the statechart asks for. */
+  record(event: BoxEvent, occurredAt: Timestamp): readonly EffectIntent[] {
+    const recorded = recordedFor(boxStream(theBox), event, this.log.length + 1, occurredAt);
+    const effects = takeBoxEvent(this.state, recorded)?.effects ?? [];
     this.state = boxAggregate.evolve(this.state, recorded);
     this.log.push(recorded);
+    return effects;
   }
 
-  /** Asks, and appends what was accepted. */
+  /** Asks, and appends what was accepted: the log must then say the same, state and effects, as the decision did. */
   when(command: BoxCommand, tenant: TenantId = defaultTenant): Answer {
     const now = this.tick();
     const answer = boxAggregate.decide(this.state, command, { now, version: this.version, tenant });
     if (answer.kind !== 'accepted') return answer;
-    for (const event of answer.events) this.record(event, now);
+    expect(answer.events.flatMap((event) => this.record(event, now))).toEqual(answer.effects);
+    expect(this.state && boxAggregate.persist(this.state)).toEqual(boxAggregate.persist(answer.state));
     this.effects.push(...answer.effects);
     this.cancelled.push(...answer.cancels);
     return answer;
@@ -132,26 +134,6 @@ export class Story {
   tick(): Timestamp {
     this.now = plusMs(this.now, 1000);
     return this.now;
-  }
-
-  private recorded(event: BoxEvent, occurredAt: Timestamp): RecordedEvent<BoxEvent> {
-    const at = BigInt(this.log.length + 1);
-    return {
-      ...event,
-      streamId: boxStream(theBox),
-      version: version(at),
-      position: position(at),
-      schemaVersion: 1,
-      occurredAt,
-      hash: '',
-      tenant: defaultTenant,
-      actor: { kind: 'user', id: 'tester' },
-      reason: null,
-      commandId: commandId(`command-${at}`),
-      correlationId: correlationId('story'),
-      causationId: null,
-      traceparent: null,
-    };
   }
 }
 

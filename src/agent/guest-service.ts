@@ -1,0 +1,98 @@
+import { hostname } from 'node:os';
+import type { GuestServiceServer } from '../gen/guest/v1/guest.ts';
+import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
+import type { Environment } from './environment.ts';
+import { Execution } from './execution.ts';
+import type { ProcessGroups } from './process-groups.ts';
+import type { Quiescence } from './quiescence.ts';
+import type { Shutdown, ShutdownResult } from './shutdown.ts';
+import { statusOf } from './status.ts';
+import { agentVersion } from './version.ts';
+
+const graceMaxMs = 60_000;
+const thawAfterMaxMs = 3_600_000;
+
+export interface GuestParts {
+  readonly environment: Environment;
+  readonly groups: ProcessGroups;
+  readonly quiescence: Quiescence;
+  readonly shutdown: Shutdown;
+  /** Called when a Shutdown has been answered. */
+  readonly ended: () => void;
+}
+
+/** The service, whatever carries it. What Ping does not need is loaded when it is first asked for. */
+export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
+  ping: (_call, answer) => answer(null, { agentVersion, pid: process.pid, hostname: hostname() }),
+
+  shutdown: (call, answer) => {
+    const { graceMs } = call.request;
+    answerWith(answer, () => within('graceMs', graceMs, 0, graceMaxMs, () => ending(parts, graceMs)));
+  },
+
+  quiesce: (call, answer) => {
+    const { thawAfterMs } = call.request;
+    answerWith(answer, () => {
+      parts.shutdown.refuseWhenEnding();
+      return within('thawAfterMs', thawAfterMs, 1, thawAfterMaxMs, () =>
+        parts.quiescence.quiesce(thawAfterMs),
+      );
+    });
+  },
+
+  thaw: (_call, answer) =>
+    answerWith(answer, async () => {
+      await parts.quiescence.thaw();
+      return {};
+    }),
+
+  exec: (call) => Execution.run(call, parts.environment, parts.groups, parts.shutdown),
+
+  upload: (call, answer) =>
+    answerWith(answer, async () => {
+      parts.shutdown.refuseWhenEnding();
+      const { upload } = await import('./upload.ts');
+      return upload(call, parts.environment.home);
+    }),
+
+  download: (call) => {
+    const run = async () => {
+      parts.shutdown.refuseWhenEnding();
+      const { download } = await import('./download.ts');
+      await download(call, parts.environment.home);
+    };
+    run().then(
+      () => call.end(),
+      (error: unknown) => call.emit('error', statusOf(error)),
+    );
+  },
+});
+
+const ending = async ({ shutdown, ended }: GuestParts, graceMs: number): Promise<ShutdownResult> => {
+  const result = await shutdown.end(graceMs);
+  setImmediate(ended);
+  return result;
+};
+
+type Answer<Response> = (error: ReturnType<typeof statusOf> | null, response?: Response) => void;
+
+const answerWith = <Response>(answer: Answer<Response>, work: () => Promise<Response>): void => {
+  Promise.resolve()
+    .then(work)
+    .then(
+      (response) => answer(null, response),
+      (error: unknown) => answer(statusOf(error)),
+    );
+};
+
+const within = <Result>(
+  field: string,
+  value: number,
+  min: number,
+  max: number,
+  work: () => Result,
+): Result => {
+  if (value < min || value > max)
+    throw BoxledgerError.fromRefusal(invalidArgument([{ field, problem: `must be ${min} to ${max}` }]));
+  return work();
+};

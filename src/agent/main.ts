@@ -1,0 +1,54 @@
+/*
+ * The program inside a box. It is bundled into one file that needs Node 20 and nothing else, and it assumes nothing of
+ * the box: not root, not /proc, no program but those it finds. Started as `node agent.cjs --socket PATH`.
+ */
+import { parseArgs } from 'node:util';
+import { Server } from '@grpc/grpc-js';
+import { GuestServiceService } from '../gen/guest/v1/guest.ts';
+import { limits } from '../kernel/limits.ts';
+import { readEnvironment } from './environment.ts';
+import { flush } from './flush.ts';
+import { createGuestService } from './guest-service.ts';
+import { ProcessGroups } from './process-groups.ts';
+import { flushOnly, Quiescence } from './quiescence.ts';
+import { Shutdown } from './shutdown.ts';
+import { listenOnUnixSocket } from './unix-socket.ts';
+
+/** A flush writes out all of a file system, so on a busy one it may take long; what asks for it has a deadline. */
+const flushTimeoutMs = 1_000;
+/** What programs have when the agent is told to end by a signal: less than a driver waits before it kills. */
+const signalGraceMs = 1_000;
+/** For answers that are still on their way when the end has come. */
+const lastAnswersMs = 200;
+
+const main = async () => {
+  const { values } = parseArgs({ options: { socket: { type: 'string' } } });
+  if (values.socket === undefined) throw new Error('usage: agent --socket PATH');
+
+  const environment = readEnvironment(process.env);
+  const groups = new ProcessGroups();
+  const flushHome = () => flush(environment.home, flushTimeoutMs);
+  const quiescence = new Quiescence(flushOnly(flushHome));
+  const shutdown = new Shutdown(groups, quiescence, flushHome);
+
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.messageMaxBytes,
+    'grpc.max_send_message_length': limits.messageMaxBytes,
+  });
+  const ended = () => {
+    server.tryShutdown(() => process.exit(0));
+    setTimeout(() => process.exit(0), lastAnswersMs);
+  };
+  server.addService(
+    GuestServiceService,
+    createGuestService({ environment, groups, quiescence, shutdown, ended }),
+  );
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => void shutdown.end(signalGraceMs).then(ended));
+  await listenOnUnixSocket(server, values.socket);
+};
+
+main().catch((error: unknown) => {
+  console.error(`boxledger agent: ${error instanceof Error ? error.message : error}`);
+  process.exit(1);
+});

@@ -1,0 +1,71 @@
+import { Command } from 'commander';
+import { boxIdPattern, streamIdPattern } from '../../kernel/ids.ts';
+import type { Event } from '../../sdk/client.ts';
+import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
+import type { CliIo } from '../io.ts';
+import { eventJson } from '../json-forms.ts';
+import { eventLine } from '../render-event.ts';
+import { type ConnectionFlags, inSession, type Session } from '../session.ts';
+
+interface EventsFlags extends ConnectionFlags {
+  readonly follow?: boolean;
+  readonly type?: readonly string[];
+  readonly since?: string;
+  readonly stream?: string;
+}
+
+export const eventsCommand = (io: CliIo): Command => {
+  const command = new Command('events')
+    .description('the log: what happened, to what, when, by whom and why')
+    .argument('[box]', 'only this box: its name, id or prefix, or the whole id of a removed one')
+    .option('-f, --follow', 'go on with what happens from now on, until Ctrl-C')
+    .option('--type <type>', 'only events of this type, such as box.started', repeatable)
+    .option('--since <cursor>', 'only what came after this cursor of an earlier --json output')
+    .option('--stream <id>', 'only this stream: box/…, exec/… or host/…');
+  addConnectionFlags(command).action((box: string | undefined, flags: EventsFlags) => events(io, box, flags));
+  return withExamples(command, 'boxledger events web --follow', 'boxledger events --type box.exited --json');
+};
+
+const events = (io: CliIo, box: string | undefined, flags: EventsFlags) =>
+  inSession(io, flags, {
+    name: 'events',
+    read: (faults) => {
+      if (flags.stream === undefined) return;
+      if (!streamIdPattern.test(flags.stream))
+        faults.add('--stream', 'must be box/…, exec/… or host/… with a whole id');
+      if (box !== undefined) faults.add('--stream', 'cannot be had with a box');
+    },
+    work: async (session) => {
+      const stream = box === undefined ? flags.stream : `box/${await idOf(session, box)}`;
+      const { output, json } = session;
+      for await (const event of read(session, stream, flags))
+        await (json ? output.json(eventJson(event)) : output.line(eventLine(event)));
+      return 0;
+    },
+  });
+
+/** A removed box cannot be looked up, but its history stays readable. */
+const idOf = async ({ client, signal }: Session, box: string): Promise<string> =>
+  boxIdPattern.test(box) ? box : (await client.get(box, { signal })).boxId;
+
+/** A whole stream and a box that is followed are asked for by themselves; all else is the log, filtered here. */
+async function* read(
+  { client, signal }: Session,
+  stream: string | undefined,
+  { follow = false, type: types = [], since: cursor }: EventsFlags,
+): AsyncGenerator<Event, void, undefined> {
+  const wanted = (event: Event) =>
+    (types.length === 0 || types.includes(event.type)) && (stream === undefined || event.streamId === stream);
+  if (follow && stream?.startsWith('box/')) {
+    const box = stream.slice('box/'.length);
+    for await (const message of client.watch({ box, cursor, types, signal }))
+      if (message.$case === 'event' && wanted(message.value)) yield message.value;
+    return;
+  }
+  const categories = stream === undefined ? [] : [stream.slice(0, stream.indexOf('/'))];
+  const found =
+    stream === undefined || follow || cursor !== undefined
+      ? client.readAll({ cursor, types, categories, follow, signal })
+      : client.readStream(stream, { signal });
+  for await (const event of found) if (wanted(event)) yield event;
+}

@@ -1,0 +1,146 @@
+import { Command } from 'commander';
+import { BoxledgerError } from '../../kernel/errors.ts';
+import type { Box } from '../../sdk/client.ts';
+import type { ExecOptions } from '../../sdk/exec.ts';
+import { attach } from '../attach.ts';
+import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
+import { exitCodeOf, exitCodes } from '../exit-codes.ts';
+import { FailureWithCode, Interrupted, reportFailure } from '../failure.ts';
+import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { addConnectionFlags, addMutationFlags, type MutationFlags, withExamples } from '../flags.ts';
+import type { CliIo } from '../io.ts';
+import { type ConnectionFlags, inSession, type Session } from '../session.ts';
+import { visible } from '../visible.ts';
+
+interface RunFlags extends BoxFlags, ConnectionFlags, MutationFlags {
+  readonly name?: string;
+  readonly rm?: boolean;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly detach?: boolean;
+  readonly timeout?: string;
+}
+
+export const runCommand = (io: CliIo): Command => {
+  const command = new Command('run')
+    .description('make a box, run a program in it, and stop the box when the program has ended')
+    .argument('[command]', "looked up in the box's PATH when it holds no slash; may be left out with -d")
+    .argument('[arg...]', "the program's own arguments; what follows its name is not read as an option")
+    .passThroughOptions()
+    .option('--name <name>', "the box's name; one is made up when it is left out")
+    .option('--rm', 'remove the box when the program has ended')
+    .option('-i, --interactive', 'pass standard input on')
+    .option('-t, --tty', 'give the program a terminal')
+    .option(
+      '-d, --detach',
+      "print the box's id and leave it running; the program writes to run.log in its home",
+    )
+    .option('--timeout <seconds>', 'end the program after so long');
+  addConnectionFlags(addMutationFlags(addBoxFlags(command)));
+  command.action((program: string | undefined, args: string[], flags: RunFlags) =>
+    run(io, program === undefined ? [] : [program, ...args], flags),
+  );
+  return withExamples(
+    command,
+    'boxledger run --rm echo hello',
+    'boxledger run -it --name lab sh',
+    'boxledger run -d --name web --network host python3 -m http.server 8080',
+  );
+};
+
+const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
+  inSession(io, flags, {
+    name: 'run',
+    read: async (faults) => {
+      checkTogether(faults, program, flags);
+      return {
+        ...mutationValue(faults, flags),
+        name: flags.name,
+        options: await boxOptionsValue(faults, flags, io),
+        programTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+      };
+    },
+    work: async (session, { name, options, programTimeoutMs, commandId, reason }) => {
+      const { client, signal } = session;
+      // Three changes, so three ids: each is repeatable when the whole is.
+      const step = (suffix: string) => ({
+        reason,
+        signal,
+        commandId: commandId === undefined ? undefined : `${commandId}.${suffix}`,
+      });
+      const { box } = await client.create({ ...step('create'), name, options });
+      let keepsRunning = false;
+      try {
+        const running = await session.progress(
+          `Starting ${visible(box.name)}`,
+          client.start(box.boxId, step('start')),
+        );
+        if (flags.detach === true) {
+          if (program.length > 0) await startInBackground(session, box, program, step('exec'));
+          keepsRunning = true;
+          await session.printBox(running, visible(box.boxId));
+          return 0;
+        }
+        const [command = '', ...args] = program;
+        const { interactive = false, tty = false } = flags;
+        const exec = { ...step('exec'), args, programTimeoutMs };
+        return await attach(session, { boxId: box.boxId, command, interactive, tty, options: exec });
+      } finally {
+        if (!keepsRunning) await putAway(session, box, flags.rm === true, reason);
+      }
+    },
+  });
+
+const checkTogether = (faults: FlagFaults, program: readonly string[], flags: RunFlags) => {
+  if (program.length === 0 && flags.detach !== true) faults.add('command', 'is missing');
+  if (flags.detach !== true) return;
+  for (const other of ['rm', 'interactive', 'tty', 'timeout'] as const)
+    if (flags[other] !== undefined) faults.add(`--${other}`, 'cannot be had with --detach');
+};
+
+/**
+ * A program belongs to the call that started it. One that is to outlive the call is left behind by a shell; it stays in
+ * the shell's process group, with which the box's stop ends it.
+ */
+const leaveBehind = 'command -v "$1" >/dev/null || exit 127; "$@" </dev/null >"$HOME/run.log" 2>&1 &';
+
+const startInBackground = async (
+  { client, signal }: Session,
+  { boxId }: Box,
+  program: readonly string[],
+  options: Pick<ExecOptions, 'commandId' | 'reason'>,
+) => {
+  const exec = client.exec(boxId, 'sh', { ...options, signal, args: ['-c', leaveBehind, 'sh', ...program] });
+  void exec.endStdin();
+  let code: number = exitCodes.ownFailure;
+  for await (const output of exec) if (output.kind === 'exited') code = exitCodeOf(output.exit) ?? code;
+  if (code === 0) return;
+  throw new FailureWithCode(new BoxledgerError('NotFound', `${program[0]} cannot be started`), code);
+};
+
+const putAwayTimeoutMs = 60_000;
+
+/**
+ * Stops or removes the box, also after we were told to end; told once more, it gives up. The program's exit code stands
+ * whatever comes of it.
+ */
+const putAway = async (
+  session: Session,
+  { boxId, name }: Box,
+  remove: boolean,
+  reason: string | undefined,
+) => {
+  const { client, progress, io, json } = session;
+  const impatience = new AbortController();
+  const giveBackSignals = session.takeSignals((signal) => impatience.abort(new Interrupted(signal)));
+  const options = { reason, timeoutMs: putAwayTimeoutMs, signal: impatience.signal };
+  const change = remove ? client.remove(boxId, { ...options, force: true }) : client.stop(boxId, options);
+  try {
+    await progress(`${remove ? 'Removing' : 'Stopping'} ${visible(name)}`, change);
+  } catch (error) {
+    // Removed by somebody else in the meantime is as good.
+    if (!(error instanceof BoxledgerError && error.code === 'NotFound')) reportFailure(io, error, json);
+  } finally {
+    giveBackSignals();
+  }
+};

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
+import { defaultDataDir } from '../sdk/discover.ts';
+import { type FileSettings, type Given, gather } from './settings.ts';
+
+const address = z.string().transform((text, context) => {
+  const [, ipv6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:/\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = ipv6 ?? name;
+  const port = Number(digits);
+  if (host !== undefined && port <= 65_535) return { host, port };
+  context.addIssue({ code: 'custom', message: `must be HOST:PORT, not ${JSON.stringify(text)}` });
+  return z.NEVER;
+});
+
+const url = (...schemes: readonly string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
+      `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+    );
+
+const choice = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+  z.enum(values, {
+    error: ({ input }) => `must be one of ${values.join(', ')}, not ${JSON.stringify(input)}`,
+  });
+
+const path = z.string().min(1, 'must not be empty');
+
+const serveOptionsSchema = z.strictObject({
+  /** Port 0: one that is free. */
+  listen: address.default({ host: '127.0.0.1', port: 7433 }),
+  /** Absolute. */
+  dataDir: path,
+  /** Unset: a Postgres of the server's own under the data dir. */
+  databaseUrl: url('postgres:', 'postgresql:').optional(),
+  /** Unset: the queue is in Postgres. */
+  redisUrl: url('redis:', 'rediss:').optional(),
+  driver: choice(['process', 'sim']).default('process'),
+  isolation: choice(['auto', 'bwrap', 'unshare', 'plain']).default('auto'),
+  /** Absolute. File with the bearer token that callers must show. */
+  tokenFile: path.optional(),
+  logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+type Setting = keyof typeof serveOptionsSchema.shape;
+export type ServeOptions = z.infer<typeof serveOptionsSchema> & { readonly json: boolean };
+
+/** Options as they are given on the command line. */
+export interface ServeFlags {
+  readonly listen?: string;
+  readonly dataDir?: string;
+  readonly databaseUrl?: string;
+  readonly redisUrl?: string;
+  readonly driver?: string;
+  readonly isolation?: string;
+  readonly tokenFile?: string;
+  readonly logLevel?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+const environmentNames = {
+  listen: 'BOXLEDGER_LISTEN',
+  dataDir: 'BOXLEDGER_DATA_DIR',
+  databaseUrl: 'DATABASE_URL',
+  redisUrl: 'REDIS_URL',
+  driver: 'BOXLEDGER_DRIVER',
+  isolation: 'BOXLEDGER_ISOLATION',
+  tokenFile: 'BOXLEDGER_TOKEN_FILE',
+  logLevel: 'BOXLEDGER_LOG_LEVEL',
+} as const satisfies Record<Setting, string>;
+
+const flagNames = {
+  listen: '--listen',
+  dataDir: '--data-dir',
+  databaseUrl: '--database-url',
+  redisUrl: '--redis-url',
+  driver: '--driver',
+  isolation: '--isolation',
+  tokenFile: '--token-file',
+  logLevel: '--log-level',
+} as const satisfies Record<Setting, string>;
+
+/**
+ * What a server is to be: flags win over the environment, and both over the file. Paths from the file are relative to
+ * its directory. Throws `InvalidArgument` with every fault, each under the name that the value came by.
+ */
+export const parseServeOptions = async (
+  flags: ServeFlags,
+  env: NodeJS.ProcessEnv,
+  workingDir: string,
+): Promise<ServeOptions> => {
+  const configPath = flags.config ?? (env['BOXLEDGER_CONFIG'] || undefined);
+  const file = configPath === undefined ? undefined : await readSettings(resolve(workingDir, configPath));
+  const { values, originOf } = gather<Setting>({ flags, flagNames, env, environmentNames, file });
+  const absolute = ({ value, directory }: Given) => resolve(directory ?? workingDir, String(value));
+  const parsed = serveOptionsSchema.safeParse({
+    ...Object.fromEntries([...values].map(([key, { value }]) => [key, value])),
+    dataDir: absolute(values.get('dataDir') ?? { value: defaultDataDir, directory: undefined }),
+    ...(values.has('tokenFile') ? { tokenFile: absolute(values.get('tokenFile') as Given) } : {}),
+  });
+  const faults = parsed.error?.issues.flatMap((issue) => faultsOf(issue, originOf)) ?? [];
+  const isOpen =
+    parsed.success && !isLoopback(parsed.data.listen.host) && parsed.data.tokenFile === undefined;
+  if (isOpen)
+    faults.push({
+      field: originOf('listen'),
+      problem: 'only an address of this machine, such as 127.0.0.1, can be served without --token-file',
+    });
+  if (!parsed.success || faults.length > 0)
+    throw BoxledgerError.fromRefusal({
+      ...invalidArgument(faults),
+      help: 'See `boxledger serve --help`; nothing was started.',
+    });
+  return { ...parsed.data, json: flags.json === true };
+};
+
+const faultsOf = (issue: z.core.$ZodIssue, originOf: (key: string) => string): Fault[] =>
+  issue.code === 'unrecognized_keys'
+    ? issue.keys.map((key) => ({ field: originOf(key), problem: 'is not known' }))
+    : [{ field: originOf(String(issue.path[0])), problem: issue.message }];
+
+/** 127.0.0.0/8, ::1 and the name that stands for them. */
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
+
+const readSettings = async (file: string): Promise<FileSettings> => {
+  const fault = (problem: string, cause?: unknown) =>
+    new BoxledgerError('InvalidArgument', `configuration file ${file}: ${problem}`, {
+      help: 'Give a JSON object such as {"listen":"127.0.0.1:7433"}.',
+      faults: [{ field: '--config', problem }],
+      cause,
+    });
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw fault(`cannot be read (${cause.code})`, cause);
+  });
+  try {
+    const settings = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+    return { file, directory: dirname(file), settings };
+  } catch (cause) {
+    throw fault('is not a JSON object', cause);
+  }
+};

@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import type { ServeOptions } from '../cli/serve-options.ts';
+import type { Finding } from '../cli/server-commands.ts';
+import { redisCarrier } from '../effects/redis-carrier.ts';
+import { openStore } from '../store/store.ts';
+import { openDriver } from './serve.ts';
+
+const silent = pino({ level: 'silent' });
+
+/** Looks at what a server with these options would stand on. Changes nothing that lasts. */
+export const diagnose = async (options: ServeOptions): Promise<readonly Finding[]> => [
+  node(),
+  ...(await Promise.all([database(options), queue(options)])),
+  ...(await isolation(options)),
+];
+
+const node = (): Finding => {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const fits = major > 20 || (major === 20 && minor >= 19);
+  return {
+    name: 'node',
+    status: fits ? 'ok' : 'failure',
+    detail: `Node.js ${process.version} on ${process.platform} ${process.arch}`,
+    help: fits ? undefined : 'Install Node.js 20.19 or newer.',
+  };
+};
+
+const database = async ({ databaseUrl }: ServeOptions): Promise<Finding> => {
+  if (databaseUrl === undefined)
+    return { name: 'database', status: 'ok', detail: 'embedded Postgres under the data dir' };
+  return attempt('database', 'Start Postgres, or correct DATABASE_URL.', async () => {
+    const store = await openStore({ databaseUrl, log: silent });
+    try {
+      const { rows } = await store.pool.query('SHOW server_version');
+      return `Postgres ${rows[0]?.server_version} answers`;
+    } finally {
+      await store.close();
+    }
+  });
+};
+
+const queue = async ({ redisUrl }: ServeOptions): Promise<Finding> => {
+  if (redisUrl === undefined) return { name: 'queue', status: 'ok', detail: 'BullMQ in Postgres' };
+  return attempt('queue', 'Start Redis, or correct REDIS_URL.', async () => {
+    const carrier = await redisCarrier(redisUrl, silent);
+    await carrier.close();
+    return 'BullMQ in Redis, which answers';
+  });
+};
+
+const isolation = async (options: ServeOptions): Promise<Finding[]> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-doctor-'));
+  try {
+    const driver = await openDriver({ ...options, dataDir }, silent);
+    const { isolates, measures, missing } = await driver.isolation();
+    return [
+      {
+        name: 'isolation',
+        status: isolates ? 'ok' : 'warning',
+        detail: isolates ? measures.join('; ') : `the ${driver.kind} driver keeps nothing apart here`,
+      },
+      ...missing.map((lack): Finding => ({ name: 'isolation', status: 'warning', detail: lack })),
+    ];
+  } catch (error) {
+    return [{ name: 'isolation', status: 'failure', detail: messageOf(error) }];
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
+};
+
+const attempt = async (name: string, help: string, look: () => Promise<string>): Promise<Finding> => {
+  try {
+    return { name, status: 'ok', detail: await look() };
+  } catch (error) {
+    return { name, status: 'failure', detail: messageOf(error), help };
+  }
+};
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,141 @@
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import type { Logger } from 'pino';
+import { type ApiServer, createApiServer } from '../api/server.ts';
+import { LogFeed } from '../commands/log-feed.ts';
+import { LogTail } from '../commands/log-tail.ts';
+import { Door } from '../commands/submit.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { Dispatcher } from '../effects/dispatcher.ts';
+import type { EffectQueue } from '../effects/effect-queue.ts';
+import { Sweeper } from '../effects/sweeper.ts';
+import type { Capacity } from '../events/host-events.ts';
+import type { Actor } from '../events/schemas.ts';
+import { connectGuest } from '../guest/grpc-guest.ts';
+import { GuestRegistry } from '../hosts/guests.ts';
+import { type Host, startHost } from '../hosts/host.ts';
+import { directoryBoxes } from '../hosts/host-boxes.ts';
+import { reportLostExecs } from '../hosts/lost-execs.ts';
+import { defaultStepLimits } from '../hosts/workshop.ts';
+import type { CrashProbe } from '../kernel/crash-point.ts';
+import { defaultTenant, type HostId } from '../kernel/ids.ts';
+import type { Store } from '../store/store.ts';
+import { hostGuests } from './host-guests.ts';
+import { randomIds } from './random-ids.ts';
+import { systemClock } from './system-clock.ts';
+import { Teardown } from './teardown.ts';
+
+export interface PlaneOptions {
+  readonly store: Store;
+  readonly queue: EffectQueue;
+  readonly driver: Driver;
+  readonly hostId: HostId;
+  /** Bearer token of the API; undefined: none is asked for. */
+  readonly token: string | undefined;
+  readonly localActor: Actor;
+  readonly log: Logger;
+  readonly crash: CrashProbe;
+  /** Gives up waiting for services that are not there. */
+  readonly signal: AbortSignal;
+}
+
+/** One control plane and one host in one process. */
+export interface Plane {
+  readonly door: Door;
+  readonly feed: LogFeed;
+  readonly api: ApiServer;
+  /** Ends in good order; boxes run on, for the next start to take over. Store, queue and driver are the caller's. */
+  close(): Promise<void>;
+}
+
+const keepStates = 10_000;
+const tailOptions = { pollIntervalMs: 500, keep: 2_000 };
+const effectsAtOnce = 32;
+const leaseMs = 15_000;
+const closeTimeoutMs = 10_000;
+
+export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
+  const { store, queue, log } = options;
+  const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
+  try {
+    const { door, feed } = openCommandSide(options, teardown);
+    const guests = new GuestRegistry(options.driver, connectGuest);
+    const host = await joinHost(options, door, guests);
+    teardown.add('host', () => host.close(closeTimeoutMs));
+    const lost = await reportLostExecs(store.execs, door, host.hostId);
+    if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
+    const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
+    sweeper.start();
+    teardown.add('sweeper', () => sweeper.close());
+    const api = openApi(options, { door, feed, guests, host });
+    teardown.add('api', () => api.close(closeTimeoutMs));
+    return { door, feed, api, close: () => teardown.run() };
+  } catch (error) {
+    await teardown.run();
+    throw error;
+  }
+};
+
+/** What commands pass through, and what is told of their events. */
+const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
+  const dispatcher = new Dispatcher({ queue, outbox: store.outbox, clock: systemClock, log, crash });
+  teardown.add('dispatcher', () => dispatcher.idle());
+  const door = new Door({
+    store: store.events,
+    log: store.log,
+    clock: systemClock,
+    ids: randomIds,
+    onEffects: (effects) => dispatcher.dispatch(effects),
+    crash,
+    keepStates,
+  });
+  const tail = new LogTail(store.log, {
+    ...tailOptions,
+    onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),
+  });
+  teardown.add('log tail', () => tail.stop());
+  return { door, feed: new LogFeed(store.log, tail) };
+};
+
+const joinHost = (options: PlaneOptions, door: Door, guests: GuestRegistry): Promise<Host> =>
+  startHost({
+    ...options,
+    hostname: hostname(),
+    capacity: hostCapacity(),
+    guests,
+    door,
+    boxes: directoryBoxes(options.store.boxes, defaultTenant),
+    outbox: options.store.outbox,
+    clock: systemClock,
+    limits: defaultStepLimits,
+    backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
+    concurrency: effectsAtOnce,
+    leaseMs,
+  });
+
+interface ApiSide {
+  readonly door: Door;
+  readonly feed: LogFeed;
+  readonly guests: GuestRegistry;
+  readonly host: Host;
+}
+
+const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): ApiServer =>
+  createApiServer({
+    door,
+    boxes: options.store.boxes,
+    log: options.store.log,
+    feed,
+    guests: hostGuests(options.store, options.driver, guests),
+    placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
+    capacity: hostCapacity(),
+    ids: randomIds,
+    tenant: defaultTenant,
+    localActor: options.localActor,
+    token: options.token,
+    logger: options.log,
+  });
+
+const hostCapacity = (): Capacity => ({
+  cpus: availableParallelism(),
+  memoryMib: Math.floor(totalmem() / 1024 / 1024),
+});

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import pino from 'pino';
+import type { ServeOptions } from '../cli/serve-options.ts';
+import type { ReadyServer } from '../cli/server-commands.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { createProcessDriver } from '../drivers/process/process-driver.ts';
+import { createSimDriver } from '../drivers/sim-driver.ts';
+import { BullmqEffectQueue, type QueueCarrier } from '../effects/bullmq-queue.ts';
+import { postgresCarrier } from '../effects/postgres-carrier.ts';
+import { redisCarrier } from '../effects/redis-carrier.ts';
+import type { Actor } from '../events/schemas.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { lockDataDir } from '../store/data-dir-lock.ts';
+import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
+import { openStore } from '../store/store.ts';
+import { crashProbeOf } from './crash-probe.ts';
+import { openPlane } from './plane.ts';
+import { randomIds } from './random-ids.ts';
+import { Teardown } from './teardown.ts';
+
+/** The one bundled file that runs inside boxes; the same place seen from the sources and from the build. */
+const agentPath = fileURLToPath(new URL('../../dist/agent/agent.cjs', import.meta.url));
+
+/** Serves until the signal fires; then ends in good order. Boxes run on, and the next start takes them over. */
+export const serve = async (
+  options: ServeOptions,
+  signal: AbortSignal,
+  ready: (server: ReadyServer) => void,
+): Promise<void> => {
+  const { dataDir } = options;
+  const log = logTo(options);
+  const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const lock = await lockDataDir(dataDir);
+    teardown.add('lock', () => lock.release());
+    const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
+    const driver = await openDriver(options, log);
+    const databaseUrl = options.databaseUrl ?? (await openDatabase(dataDir, log, teardown));
+    const store = await openStore({ databaseUrl, log });
+    teardown.add('store', () => store.close());
+    const applied = await store.migrate();
+    if (applied.length > 0) log.info({ applied }, 'schema migrated');
+    const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
+    const queue = new BullmqEffectQueue(carrier, { log });
+    teardown.add('queue', () => queue.close());
+
+    const plane = await openPlane({
+      store,
+      queue,
+      driver,
+      hostId: await ownHostId(dataDir),
+      token,
+      localActor: localActor(),
+      log,
+      crash: crashProbeOf(process.env['BOXLEDGER_CRASH_AT']),
+      signal,
+    });
+    teardown.add('plane', () => plane.close());
+    const { host, port } = options.listen;
+    const grpc = await plane.api.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`);
+    await writeAtomically(join(dataDir, 'server.json'), JSON.stringify({ grpc, pid: process.pid }));
+    teardown.add('server.json', () => rm(join(dataDir, 'server.json'), { force: true }));
+    ready({ grpc, dataDir });
+    await aborted(signal);
+    log.info('ending');
+  } finally {
+    await teardown.run();
+  }
+};
+
+const logTo = ({ logLevel }: ServeOptions): Logger =>
+  pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+
+const openDatabase = async (dataDir: string, log: Logger, teardown: Teardown): Promise<string> => {
+  const postgres = await openEmbeddedPostgres(dataDir, log);
+  teardown.add('embedded Postgres', () => postgres.close());
+  return postgres.url;
+};
+
+const openCarrier = (
+  redisUrl: string | undefined,
+  databaseUrl: string,
+  log: Logger,
+): Promise<QueueCarrier> =>
+  redisUrl === undefined ? postgresCarrier(databaseUrl, log) : redisCarrier(redisUrl, log);
+
+/** Says once, loudly, what a box is not kept apart from. */
+export const openDriver = async (
+  { driver, dataDir, isolation }: ServeOptions,
+  log: Logger,
+): Promise<Driver> => {
+  if (driver === 'sim') return createSimDriver();
+  const mode = isolation === 'auto' ? undefined : isolation;
+  const opened = await createProcessDriver({ dataDir, agentPath, mode });
+  const found = await opened.isolation();
+  if (found.isolates)
+    log.info({ measures: found.measures, missing: found.missing }, 'how boxes are kept apart');
+  else
+    log.warn(
+      { missing: found.missing },
+      'NOTHING KEEPS BOXES APART HERE: their programs can do all that the user of this server can',
+    );
+  return opened;
+};
+
+/** Minted once for each data dir: what it holds of boxes is this host's. */
+const ownHostId = async (dataDir: string): Promise<HostId> => {
+  const file = join(dataDir, 'host-id');
+  try {
+    return parseHostId((await readFile(file, 'utf8')).trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  const minted = randomIds.hostId();
+  await writeAtomically(file, `${minted}\n`);
+  return minted;
+};
+
+const readToken = async (file: string): Promise<string> => {
+  const fault = (problem: string, cause?: unknown) =>
+    new BoxledgerError('InvalidArgument', `token file ${file} ${problem}`, {
+      help: 'Put one line of at least 16 printable characters in it, for example from `openssl rand -hex 32`.',
+      cause,
+    });
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw fault(`cannot be read (${cause.code})`, cause);
+  });
+  const token = text.trim();
+  if (!/^[\x21-\x7e]{16,}$/.test(token)) throw fault('holds no usable token');
+  return token;
+};
+
+/** Who a caller on this machine is taken to be that does not say otherwise. */
+const localActor = (): Actor => ({ kind: 'user', id: userInfo().username });
+
+const writeAtomically = async (file: string, text: string): Promise<void> => {
+  const temporary = `${file}.${randomBytes(4).toString('hex')}`;
+  await writeFile(temporary, text, { mode: 0o600, flush: true });
+  await rename(temporary, file);
+};
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });

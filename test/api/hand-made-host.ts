@@ -1,0 +1,102 @@
+import type { ApiDeps } from '../../src/api/api-deps.ts';
+import type { GuestAccess } from '../../src/api/guest-access.ts';
+import { LogFeed } from '../../src/commands/log-feed.ts';
+import { LogTail } from '../../src/commands/log-tail.ts';
+import { StreamStates } from '../../src/commands/stream-states.ts';
+import { Door } from '../../src/commands/submit.ts';
+import type { EffectOutcome } from '../../src/events/effects.ts';
+import type { Failure } from '../../src/events/failure.ts';
+import type { Guest } from '../../src/guest/guest.ts';
+import { noCrash } from '../../src/kernel/crash-point.ts';
+import { type BoxId, boxId, boxStream, defaultTenant, hostId } from '../../src/kernel/ids.ts';
+import { admitExec } from '../../src/machines/box/admit-exec.ts';
+import type { BoxState } from '../../src/machines/box/box-state.ts';
+import { randomIds } from '../../src/main/random-ids.ts';
+import { systemClock } from '../../src/main/system-clock.ts';
+import { eventually } from '../support/eventually.ts';
+import { createStore, type TestStore } from '../support/store.ts';
+import { type RunningApi, startApi, unreachableDeps } from './api-under-test.ts';
+
+/** A real API over the real door and a real Postgres. Only the host is the test itself: it says what became of effects. */
+export interface HandMade {
+  readonly api: RunningApi;
+  readonly store: TestStore;
+  readonly deps: ApiDeps;
+  /** Says that the effect which the box waits for has come about, as soon as it waits for that one. */
+  succeed(box: string, kind: EffectOutcome['kind']): Promise<void>;
+  fail(box: string, kind: EffectOutcome['kind'], failure: Failure): Promise<void>;
+  close(): Promise<void>;
+}
+
+const process = { pid: 4711, startTime: '1', bootId: 'boot' };
+const results = {
+  'vm.boot': { process, stagesMs: {}, tookOver: false },
+  'vm.shutdown': { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
+  'vm.pause': { consistency: 'file-system' },
+  'vm.resume': {},
+  'disk.remove': {},
+} as const;
+
+export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): Promise<HandMade> => {
+  const store = await createStore();
+  const ids = randomIds;
+  const door = new Door({
+    store: store.events,
+    log: store.log,
+    clock: systemClock,
+    ids,
+    onEffects: () => undefined,
+    crash: noCrash,
+    keepStates: 100,
+  });
+  const tail = new LogTail(store.log, { pollIntervalMs: 200, keep: 1000, onError: () => undefined });
+  const deps: ApiDeps = {
+    ...unreachableDeps(),
+    door,
+    boxes: store.boxes,
+    log: store.log,
+    feed: new LogFeed(store.log, tail),
+    guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
+    placement: async () => ({ hostId: hostId('hs_0123456789abcdef'), epoch: 1 }),
+    ids,
+    ...changed,
+  };
+  const settle = async (box: string, outcome: EffectOutcome) => {
+    const view = await eventually(`box ${box} waits for ${outcome.kind}`, async () => {
+      const found = await store.boxes.find(defaultTenant, box);
+      return found.kind === 'found' && found.box.view.effect?.kind === outcome.kind && found.box.view;
+    });
+    if (view.effect === null) throw new Error('no effect'); // just looked at
+    const { effectId } = view.effect;
+    const answer = await door.submit(
+      { type: 'box.settleEffect', boxId: view.boxId, effectId, generation: view.generation, outcome },
+      { tenant: defaultTenant, actor: { kind: 'system', id: 'hand' } },
+    );
+    if (answer.kind !== 'accepted') throw new Error(JSON.stringify(answer));
+  };
+  const api = await startApi(deps);
+  return {
+    api,
+    store,
+    deps,
+    succeed: (box, kind) =>
+      settle(box, { kind, outcome: { status: 'succeeded', result: results[kind] } } as EffectOutcome), // of one kind
+    fail: (box, kind, failure) => settle(box, { kind, outcome: { status: 'failed', failure } }),
+    close: async () => {
+      await api.close();
+      tail.stop();
+      await store.close();
+    },
+  };
+};
+
+const guestAccess = (states: StreamStates, guest: Guest | undefined): GuestAccess => ({
+  admit: async (id, autoStart) => admitExec((await states.load(boxStream(id))).state as BoxState, autoStart), // the stream is a box's
+  open: async () => {
+    if (guest === undefined) throw new Error('no guest here');
+    return guest;
+  },
+  usage: async () => undefined,
+});
+
+export const idOf = (box: { readonly boxId: string } | undefined): BoxId => boxId(box?.boxId ?? '');

@@ -1,0 +1,22 @@
+import { afterEach } from 'vitest';
+import type { BoxServiceServer } from '../../src/gen/boxledger/v1/box_service.ts';
+import type { EventServiceServer } from '../../src/gen/boxledger/v1/event_service.ts';
+import { type ScriptedServer, startServer } from '../sdk/scripted-server.ts';
+import { cli, type Outcome, startCli } from './in-process.ts';
+
+let server: ScriptedServer | undefined;
+afterEach(async () => {
+  await server?.stop();
+  server = undefined;
+});
+
+/** A scripted server, and the CLI set to talk to it. */
+export const served = async (script: Partial<BoxServiceServer & EventServiceServer>) => {
+  server = await startServer(script);
+  const env = { BOXLEDGER_ADDR: server.address, BOXLEDGER_ACTOR: 'ann' };
+  return {
+    run: (...argv: string[]): Promise<Outcome> => cli(argv, { env }),
+    start: (argv: readonly string[], around: { tty?: boolean; unread?: boolean } = {}) =>
+      startCli(argv, { ...around, env }),
+  };
+};
