@@ -64,7 +64,7 @@ const etcDirectories = [
 const etcFiles = [
   '/etc/ld.so.cache',
   '/etc/ld.so.conf',
-  '/etc/ssl/openssl.cnf',
+
   '/etc/nsswitch.conf',
   '/etc/resolv.conf',
   '/etc/host.conf',
