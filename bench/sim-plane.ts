@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { createSimDriver } from '../src/drivers/sim/sim-driver.ts';
+import { createSimDriver } from '../src/drivers/sim-driver.ts';
 import { BullmqEffectQueue } from '../src/effects/bullmq-queue.ts';
 import { postgresCarrier } from '../src/effects/postgres-carrier.ts';
 import { redisCarrier } from '../src/effects/redis-carrier.ts';

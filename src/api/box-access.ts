@@ -5,6 +5,7 @@ import type { Command } from '../events/commands.ts';
 import { assert } from '../kernel/assert.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { BoxId, TenantId } from '../kernel/ids.ts';
+import { limits } from '../kernel/limits.ts';
 import type { ApiDeps } from './api-deps.ts';
 import type { Caller } from './caller.ts';
 import type { Mutation } from './requests.ts';
@@ -40,6 +41,22 @@ export const findBox = async (deps: ApiDeps, tenant: TenantId, reference: string
 /** The box as it is now. */
 export const boxById = (deps: ApiDeps, tenant: TenantId, boxId: BoxId): Promise<BoxRecord> =>
   findBox(deps, tenant, boxId);
+
+/** The box that had the name last, of those that are removed. */
+export const lastRemoved = async (
+  deps: ApiDeps,
+  tenant: TenantId,
+  name: string,
+): Promise<BoxRecord | undefined> => {
+  let last: BoxRecord | undefined;
+  for (let token = ''; ; ) {
+    const filter = { states: ['removed'], namePrefix: name, includeRemoved: true };
+    const page = await deps.boxes.list(tenant, filter, { size: limits.pageSizeMax, token });
+    last = page.boxes.findLast((box) => box.name === name) ?? last;
+    if (page.nextPageToken === '') return last;
+    token = page.nextPageToken;
+  }
+};
 
 export const metaOf = (caller: Caller, mutation: Mutation): CommandMeta => ({ ...caller, ...mutation });
 

@@ -14,7 +14,7 @@ import type {
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type BoxId, idAlphabet } from '../kernel/ids.ts';
 import type { ApiDeps } from './api-deps.ts';
-import { findBox, forBox, metaOf, submit } from './box-access.ts';
+import { type AcceptedForBox, findBox, forBox, lastRemoved, metaOf, submit } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
 import { encodeBox, encodeRecord } from './encode.ts';
 import { snakeCase } from './field-path.ts';
@@ -113,12 +113,37 @@ export const resume =
 
 export const remove =
   (deps: ApiDeps) =>
-  async (request: z.infer<typeof removeSchema>, scope: CallScope): Promise<RemoveResponse> =>
-    change(deps, 'remove', request, scope, ({ boxId }) => ({
+  async (request: z.infer<typeof removeSchema>, scope: CallScope): Promise<RemoveResponse> => {
+    const command = ({ boxId }: BoxRecord): BoxCommand => ({
       type: 'box.remove',
       boxId,
       force: request.force,
-    }));
+    });
+    try {
+      return await change(deps, 'remove', request, scope, command);
+    } catch (error) {
+      return (await removedBefore(deps, request, scope, command, error)) ?? Promise.reject(error);
+    }
+  };
+
+/**
+ * The first answer to a removal that is asked for again: its box goes by its name no more. Undefined when the box of that
+ * name was removed by another command.
+ */
+const removedBefore = async (
+  deps: ApiDeps,
+  request: ChangeRequest,
+  scope: CallScope,
+  command: (box: BoxRecord) => BoxCommand,
+  error: unknown,
+): Promise<RemoveResponse | undefined> => {
+  if (!(error instanceof BoxledgerError) || error.code !== 'NotFound') return undefined;
+  if (request.mutation.commandId === undefined) return undefined;
+  const removed = await lastRemoved(deps, scope.caller.tenant, request.box);
+  if (removed === undefined) return undefined;
+  const answer = forBox(await submit(deps, command(removed), metaOf(scope.caller, request.mutation)));
+  return answer.kind === 'accepted' ? respond(deps, 'remove', answer, request.wait, scope) : undefined;
+};
 
 interface ChangeRequest {
   readonly mutation: Mutation;
@@ -135,9 +160,17 @@ const change = async (
 ) => {
   const found = await findBox(deps, scope.caller.tenant, box);
   const answer = forBox(await submit(deps, await command(found), metaOf(scope.caller, mutation)));
-  return {
-    box: wait
-      ? encodeRecord(await outcomeOf(deps, what, answer, scope))
-      : encodeBox(answer.view, answer.version),
-  };
+  return respond(deps, what, answer, wait, scope);
 };
+
+const respond = async (
+  deps: ApiDeps,
+  what: Change,
+  answer: AcceptedForBox,
+  wait: boolean,
+  scope: CallScope,
+) => ({
+  box: wait
+    ? encodeRecord(await outcomeOf(deps, what, answer, scope))
+    : encodeBox(answer.view, answer.version),
+});

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
@@ -14,8 +15,8 @@ export interface ApiServer {
   /** `host:port` (port 0: any) or `unix:/path`. Resolves with the address that it serves at. */
   listen(address: string): Promise<string>;
   /**
-   * Takes no more calls, ends those that wait or follow with `Unavailable`, and waits for all others at most `timeoutMs`
-   * before it breaks them off.
+   * Takes no more calls, ends those that wait, follow or run a program with `Unavailable`, and lets all others, and what
+   * has to be recorded of an exec, come to their end, but for no longer than `timeoutMs`.
    */
   close(timeoutMs: number): Promise<void>;
 }
@@ -23,6 +24,7 @@ export interface ApiServer {
 /** Without a token, whoever can reach the address may do everything: which addresses that may be is not decided here. */
 export const createApiServer = (deps: ApiDeps): ApiServer => {
   const ending = new AbortController();
+  setMaxListeners(0, ending.signal); // one for each call under way
   const service: Service = { deps, ends: ending.signal, underWay: new Set() };
   const server = new Server(optionsOf(deps));
   server.addService(tolerantMethods(BoxServiceService), boxHandlers(service));

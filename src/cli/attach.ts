@@ -75,8 +75,10 @@ const passSignals = (session: Session, exec: Exec, started: () => boolean) => {
 const show = async ({ json, output, io }: Session, shown: ExecOutput): Promise<void> => {
   if (json) return output.json(outputJson(shown));
   if (shown.kind === 'stdout' || shown.kind === 'stderr') return output.bytes(shown.kind, shown.data);
-  if (shown.kind === 'exited' && shown.timedOut)
-    io.stderr.write('boxledger: the program was ended, for it ran longer than allowed\n');
+  if (shown.kind !== 'exited') return;
+  if (shown.timedOut) io.stderr.write('boxledger: the program was ended, for it ran longer than allowed\n');
+  if (exitCodeOf(shown.exit) === undefined)
+    io.stderr.write('boxledger: the program is gone, and nobody saw how it ended\n');
 };
 
 /** Output that is not UTF-8 on its own is given in base 64. */

@@ -15,7 +15,7 @@ export interface CliOutput extends Writable {
 }
 
 /** Signals that ask to end; a command hears them, and may pass them on to the program that it runs. */
-export const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 export type EndingSignal = (typeof endingSignals)[number];
 
 /** Everything that the CLI touches of the process that it runs in, so that it also runs within a test. */

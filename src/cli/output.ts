@@ -23,10 +23,10 @@ export const openOutput = (
   signal: AbortSignal,
 ): Output => {
   // These stay to the end of the process: a pipe may report after the command has ended that nobody reads it.
-  streams.stdout.on('error', (error: NodeJS.ErrnoException) =>
-    closed(error.code === 'EPIPE' ? new OutputClosed() : error),
-  );
-  streams.stderr.on('error', () => undefined); // there is nowhere left to say it
+  for (const stream of [streams.stdout, streams.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) =>
+      closed(error.code === 'EPIPE' ? new OutputClosed() : error),
+    );
 
   const write = async (stream: CliOutput, data: Uint8Array | string) => {
     signal.throwIfAborted();

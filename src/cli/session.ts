@@ -1,5 +1,4 @@
-import type { Box } from '../sdk/client.ts';
-import { type Client, connect } from '../sdk/client.ts';
+import { type Box, type Client, connect } from '../sdk/client.ts';
 import { discoverServer } from '../sdk/discover.ts';
 import { Interrupted, reportFailure } from './failure.ts';
 import { FlagFaults } from './flag-values.ts';
@@ -109,6 +108,7 @@ export const inSession = <Asked>(
 
 const withSpinner = async <Result>(io: CliIo, json: boolean, text: string, pending: Promise<Result>) => {
   if (json || io.stderr.isTTY !== true) return pending;
+  pending.catch(() => undefined); // heard below, but it may fail before we get there
   const { default: ora } = await import('ora');
   const spinner = ora({ text, stream: io.stderr, discardStdin: false }).start();
   try {

@@ -41,7 +41,6 @@ export const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.reportExit', { generation: z.int().positive(), exit: exitSchema }),
 ]);
 export type BoxCommand = z.infer<typeof boxCommandSchema>;
-export type BoxCommandType = BoxCommand['type'];
 
 const execCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), execId: execIdSchema, ...fields });

@@ -55,4 +55,3 @@ export const execEventSchema = z.discriminatedUnion('type', [
   event('exec.lost', z.strictObject({ failure: failureSchema })),
 ]);
 export type ExecEvent = z.infer<typeof execEventSchema>;
-export type ExecEventType = ExecEvent['type'];

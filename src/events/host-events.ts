@@ -22,4 +22,3 @@ export const hostEventSchema = z.discriminatedUnion('type', [
   event('host.left', z.strictObject({ epoch: z.int().positive() })),
 ]);
 export type HostEvent = z.infer<typeof hostEventSchema>;
-export type HostEventType = HostEvent['type'];

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import * as ids from '../kernel/ids.ts';
-import type { JsonObject, JsonValue } from '../kernel/json.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import { limits, utf8Bytes } from '../kernel/limits.ts';
 import { timestamp } from '../kernel/time.ts';
 
@@ -45,7 +45,6 @@ export const nameSchema = z
 
 export const durationMsSchema = z.int().nonnegative();
 
-export const jsonValueSchema: z.ZodType<JsonValue> = z.json();
 export const jsonObjectSchema: z.ZodType<JsonObject> = z.record(z.string(), z.json());
 
 /** Who did it: a person or service (`user`), or the part of boxledger that found or finished something (`system`). */

@@ -19,12 +19,12 @@ export const diagnose = async (options: ServeOptions): Promise<readonly Finding[
 
 const node = (): Finding => {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const fits = major > 20 || (major === 20 && minor >= 11);
+  const fits = major > 20 || (major === 20 && minor >= 19);
   return {
     name: 'node',
     status: fits ? 'ok' : 'failure',
     detail: `Node.js ${process.version} on ${process.platform} ${process.arch}`,
-    help: fits ? undefined : 'Install Node.js 20.11 or newer.',
+    help: fits ? undefined : 'Install Node.js 20.19 or newer.',
   };
 };
 

@@ -5,7 +5,6 @@ import { LogFeed } from '../commands/log-feed.ts';
 import { LogTail } from '../commands/log-tail.ts';
 import { Door } from '../commands/submit.ts';
 import type { Driver } from '../drivers/driver.ts';
-import type { Backoff } from '../effects/backoff.ts';
 import { Dispatcher } from '../effects/dispatcher.ts';
 import type { EffectQueue } from '../effects/effect-queue.ts';
 import { Sweeper } from '../effects/sweeper.ts';
@@ -13,7 +12,7 @@ import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
 import { GuestRegistry } from '../hosts/guests.ts';
-import { startHost } from '../hosts/host.ts';
+import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
 import { reportLostExecs } from '../hosts/lost-execs.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
@@ -55,17 +54,35 @@ const leaseMs = 15_000;
 const closeTimeoutMs = 10_000;
 
 export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
-  const { store, queue, driver, hostId, log, crash, signal } = options;
-  const clock = systemClock;
-  const backoff: Backoff = { firstMs: 100, maxMs: 5_000, random: Math.random };
+  const { store, queue, log } = options;
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
+  try {
+    const { door, feed } = openCommandSide(options, teardown);
+    const guests = new GuestRegistry(options.driver, connectGuest);
+    const host = await joinHost(options, door, guests);
+    teardown.add('host', () => host.close(closeTimeoutMs));
+    const lost = await reportLostExecs(store.execs, door, host.hostId);
+    if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
+    const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
+    sweeper.start();
+    teardown.add('sweeper', () => sweeper.close());
+    const api = openApi(options, { door, feed, guests, host });
+    teardown.add('api', () => api.close(closeTimeoutMs));
+    return { door, feed, api, close: () => teardown.run() };
+  } catch (error) {
+    await teardown.run();
+    throw error;
+  }
+};
 
-  const dispatcher = new Dispatcher({ queue, outbox: store.outbox, clock, log, crash });
+/** What commands pass through, and what is told of their events. */
+const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
+  const dispatcher = new Dispatcher({ queue, outbox: store.outbox, clock: systemClock, log, crash });
   teardown.add('dispatcher', () => dispatcher.idle());
   const door = new Door({
     store: store.events,
     log: store.log,
-    clock,
+    clock: systemClock,
     ids: randomIds,
     onEffects: (effects) => dispatcher.dispatch(effects),
     crash,
@@ -76,58 +93,47 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),
   });
   teardown.add('log tail', () => tail.stop());
-  const feed = new LogFeed(store.log, tail);
-
-  const capacity = hostCapacity();
-  const guests = new GuestRegistry(driver, connectGuest);
-  try {
-    const host = await startHost({
-      hostId,
-      hostname: hostname(),
-      capacity,
-      driver,
-      guests,
-      door,
-      boxes: directoryBoxes(store.boxes, defaultTenant),
-      outbox: store.outbox,
-      queue,
-      clock,
-      log,
-      crash,
-      limits: defaultStepLimits,
-      backoff,
-      concurrency: effectsAtOnce,
-      leaseMs,
-      signal,
-    });
-    teardown.add('host', () => host.close(closeTimeoutMs));
-    const lost = await reportLostExecs(store.execs, door, hostId);
-    if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
-    const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
-    sweeper.start();
-    teardown.add('sweeper', () => sweeper.close());
-
-    const api = createApiServer({
-      door,
-      boxes: store.boxes,
-      log: store.log,
-      feed,
-      guests: hostGuests(store, driver, guests),
-      placement: async () => ({ hostId, epoch: host.epoch }),
-      capacity,
-      ids: randomIds,
-      tenant: defaultTenant,
-      localActor: options.localActor,
-      token: options.token,
-      logger: log,
-    });
-    teardown.add('api', () => api.close(closeTimeoutMs));
-    return { door, feed, api, close: () => teardown.run() };
-  } catch (error) {
-    await teardown.run();
-    throw error;
-  }
+  return { door, feed: new LogFeed(store.log, tail) };
 };
+
+const joinHost = (options: PlaneOptions, door: Door, guests: GuestRegistry): Promise<Host> =>
+  startHost({
+    ...options,
+    hostname: hostname(),
+    capacity: hostCapacity(),
+    guests,
+    door,
+    boxes: directoryBoxes(options.store.boxes, defaultTenant),
+    outbox: options.store.outbox,
+    clock: systemClock,
+    limits: defaultStepLimits,
+    backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
+    concurrency: effectsAtOnce,
+    leaseMs,
+  });
+
+interface ApiSide {
+  readonly door: Door;
+  readonly feed: LogFeed;
+  readonly guests: GuestRegistry;
+  readonly host: Host;
+}
+
+const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): ApiServer =>
+  createApiServer({
+    door,
+    boxes: options.store.boxes,
+    log: options.store.log,
+    feed,
+    guests: hostGuests(options.store, options.driver, guests),
+    placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
+    capacity: hostCapacity(),
+    ids: randomIds,
+    tenant: defaultTenant,
+    localActor: options.localActor,
+    token: options.token,
+    logger: options.log,
+  });
 
 const hostCapacity = (): Capacity => ({
   cpus: availableParallelism(),

@@ -195,6 +195,17 @@ test('a pause, a stop and a removal that are waited for answer when they have co
   expect((await removed).box?.state).toBe('removed');
 });
 
+test('a removal by name that is repeated gets its first answer, and another one does not find the box', async () => {
+  await create({ name: 'fleeting' });
+  const mutation = { commandId: 'remove-fleeting' };
+  const first = await remove('fleeting', { mutation });
+  expect(first.box?.state).toBe('removed');
+  expect(await remove('fleeting', { mutation, wait: true })).toEqual(first);
+  const another = await failureOf(remove('fleeting', { mutation: { commandId: 'remove-again' } }));
+  expect(status[another.code]).toBe('NOT_FOUND');
+  expect(status[(await failureOf(remove('fleeting'))).code]).toBe('NOT_FOUND');
+});
+
 test('what the state does not allow is a failed precondition that says what would help', async () => {
   await started('busy');
   const error = await failureOf(remove('busy'));

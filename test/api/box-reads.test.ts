@@ -6,6 +6,7 @@ import type {
   ReadAllResponse,
   ReadStreamResponse,
 } from '../../src/gen/boxledger/v1/event_service.ts';
+import { eventually } from '../support/eventually.ts';
 import { call, failureOf, type RunningApi, richDetails } from './api-under-test.ts';
 import { type HandMade, handMade } from './hand-made-host.ts';
 
@@ -38,10 +39,17 @@ const readStream = async (streamId: string, afterVersion = 0n, limit = 0n) => {
   return events;
 };
 
+/** Global reads stay behind the oldest write under way on the server, and other tests write too. */
+const readable = (streamId: string, version: bigint) =>
+  eventually(`version ${version} of ${streamId} can be read in the global order`, async () =>
+    (await readAll({})).some((event) => event?.streamId === streamId && event.version === version),
+  );
+
 test('the log is read whole, by type, from a cursor on and up to a limit', async () => {
-  await create('logged-1');
+  const { box } = await create('logged-1');
   await create('logged-2');
   await start('logged-1');
+  await readable(`box/${box?.boxId}`, 2n);
   const all = await readAll({});
   expect(all.map((event) => event?.type)).toEqual(['box.created', 'box.created', 'box.startRequested']);
   expect(await readAll({ cursor: all[0]?.cursor ?? '' })).toEqual(all.slice(1));
@@ -68,7 +76,8 @@ test('a cursor that this log did not give is the fault of the caller', async () 
 });
 
 test('a watch says when it has caught up and goes on live', async () => {
-  await create('watched');
+  const { box } = await create('watched');
+  await readable(`box/${box?.boxId}`, 1n);
   const watch = api.boxes.watch({ box: 'watched', types: [], cursor: '', fromNow: false });
   const messages = (watch as AsyncIterable<WatchResponse>)[Symbol.asyncIterator]();
   const next = async () => (await messages.next()).value.message;
@@ -81,7 +90,8 @@ test('a watch says when it has caught up and goes on live', async () => {
 });
 
 test('a watch from now says nothing of what was', async () => {
-  await create('from-now');
+  const { box } = await create('from-now');
+  await readable(`box/${box?.boxId}`, 1n);
   const watch = api.boxes.watch({ box: 'from-now', types: [], cursor: '', fromNow: true });
   const messages = (watch as AsyncIterable<WatchResponse>)[Symbol.asyncIterator]();
   expect((await messages.next()).value.message).toMatchObject({ $case: 'caughtUp' });

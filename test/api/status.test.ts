@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { statusOfCode, toStatus } from '../../src/api/status.ts';
 import { BoxledgerError, errorCodes } from '../../src/kernel/errors.ts';
+import { wireError } from '../../src/sdk/wire-error.ts';
 import { richDetails } from './api-under-test.ts';
 
 const silent = pino({ level: 'silent' });
@@ -36,6 +37,25 @@ test.each(errorCodes)('%s comes back with its code, message, help, details and f
     violations: [{ field: 'options.env.A=B', description: 'must not contain "="' }],
   });
   expect(seen.retry?.retryDelay?.seconds).toBe(error.retry ? 1 : undefined);
+});
+
+test.each(errorCodes)('the SDK makes of %s the error that the server threw', (code) => {
+  const error = new BoxledgerError(code, 'Box “web” is paused: 100 %.', {
+    help: 'Resume it.',
+    details: { boxId: 'bx_1', nested: { list: [1, null, 'two'] } },
+    faults: [{ field: 'name', problem: 'is long' }],
+  });
+  const { message, help, details, faults, retry } = wireError(
+    toStatus(error, silent) as ServiceError,
+    'here',
+  ); // as it arrives
+  expect({ message, help, details, faults, retry }).toEqual({
+    message: error.message,
+    help: error.help,
+    details: error.details,
+    faults: error.faults,
+    retry: error.retry,
+  });
 });
 
 test('what is not an error of ours tells the caller nothing but where to look', () => {

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
+import type { Exit } from '../../src/gen/boxledger/v1/box.ts';
 import type { BoxServiceServer, ExecRequest, ExecStart } from '../../src/gen/boxledger/v1/box_service.ts';
 import { aBox, wireRefusal } from '../sdk/scripted-server.ts';
 import { jsonLines } from './in-process.ts';
@@ -11,10 +12,8 @@ const started = { message: { $case: 'started', value: { execId: 'ex_1', boxId: '
 const stdout = (data: Buffer | string) =>
   ({ message: { $case: 'stdout', value: Buffer.from(data) } }) as const;
 const stderr = (text: string) => ({ message: { $case: 'stderr', value: Buffer.from(text) } }) as const;
-const exited = (
-  how: { $case: 'code'; value: number } | { $case: 'signal'; value: string },
-  timedOut = false,
-) => ({ message: { $case: 'exited', value: { exit: { how }, timedOut, durationMs: 5n } } }) as const;
+const exited = (how: NonNullable<Exit['how']>, timedOut = false) =>
+  ({ message: { $case: 'exited', value: { exit: { how }, timedOut, durationMs: 5n } } }) as const;
 const code = (value: number) => ({ $case: 'code', value }) as const;
 
 type Incoming = NonNullable<ExecRequest['message']>;
@@ -83,6 +82,35 @@ test('that a program ran too long is said', async () => {
     code: 137,
     stderr: expect.stringContaining('longer'),
   });
+});
+
+test('a program whose end nobody saw is boxledger’s failure, and said to be', async () => {
+  const { run } = await served(
+    program((message, call) => {
+      if (message.$case === 'start') endWith(call, started, exited({ $case: 'unknown', value: true }));
+    }),
+  );
+  expect(await run('exec', 'web', 'x')).toMatchObject({
+    code: 125,
+    stderr: expect.stringContaining('nobody saw'),
+  });
+});
+
+test('a failure while a spinner is shown is told like any other', async () => {
+  const { start } = await served({
+    start: (_, answer) =>
+      answer(wireRefusal(status.NOT_FOUND, { code: 'NotFound', message: 'There is no box x.' })),
+    wait: (_, answer) =>
+      answer(wireRefusal(status.NOT_FOUND, { code: 'NotFound', message: 'There is no box x.' })),
+  });
+  for (const argv of [
+    ['start', 'x'],
+    ['wait', 'x'],
+  ]) {
+    const { code, stderr } = await start(argv, { tty: true }).done;
+    expect(code).toBe(125);
+    expect(stderr).toContain('boxledger: There is no box x.\n');
+  }
 });
 
 test.each([

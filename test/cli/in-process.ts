@@ -3,7 +3,7 @@ import type { CliIo, EndingSignal } from '../../src/cli/io.ts';
 import { runCli } from '../../src/cli/program.ts';
 import type { ServerCommands } from '../../src/cli/server-commands.ts';
 
-export class FakeTerminal extends PassThrough {
+class FakeTerminal extends PassThrough {
   readonly isTTY: boolean;
   rows = 24;
   columns = 80;
@@ -16,6 +16,10 @@ export class FakeTerminal extends PassThrough {
   setRawMode(raw: boolean): void {
     this.modes.push(raw);
   }
+  /** What a spinner asks of a terminal. */
+  readonly cursorTo = () => true;
+  readonly clearLine = () => true;
+  readonly moveCursor = () => true;
 }
 
 export interface Outcome {

@@ -2,11 +2,11 @@ import { Command } from 'commander';
 import { exitCodes } from '../exit-codes.ts';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
-import { parseServeOptions, type ServeFlags } from '../serve-options.ts';
+import type { ServeFlags } from '../serve-options.ts';
 import type { Finding, ServerCommands } from '../server-commands.ts';
 import { inRun } from '../session.ts';
 import { visible } from '../visible.ts';
-import { addDatabaseFlags, addServerFlags } from './serve.ts';
+import { addDatabaseFlags, addServerFlags, serveOptions } from './serve.ts';
 
 export const migrateCommand = (io: CliIo, server: ServerCommands): Command =>
   withExamples(
@@ -14,7 +14,7 @@ export const migrateCommand = (io: CliIo, server: ServerCommands): Command =>
       new Command('migrate').description("bring the database's schema up to date; serve does so by itself"),
     ).action((flags: ServeFlags) =>
       inRun(io, flags.json === true, async ({ output, json, signal, progress }) => {
-        const options = await parseServeOptions(flags, io.env, io.workingDir);
+        const options = await serveOptions(flags, io);
         const applied = await progress('Migrating', server.migrate(options, signal));
         if (json) await output.json({ applied });
         else if (applied.length === 0) await output.line('The schema is up to date.');
@@ -33,7 +33,7 @@ export const doctorCommand = (io: CliIo, server: ServerCommands): Command =>
       ),
     ).action((flags: ServeFlags) =>
       inRun(io, flags.json === true, async ({ output, json, signal, progress }) => {
-        const options = await parseServeOptions(flags, io.env, io.workingDir);
+        const options = await serveOptions(flags, io);
         const findings = await progress('Looking', server.doctor(options, signal));
         for (const finding of findings) {
           if (json) await output.json({ ...finding, help: finding.help ?? null });

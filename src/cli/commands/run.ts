@@ -112,13 +112,10 @@ const startInBackground = async (
 ) => {
   const exec = client.exec(boxId, 'sh', { ...options, signal, args: ['-c', leaveBehind, 'sh', ...program] });
   void exec.endStdin();
-  for await (const output of exec) {
-    if (output.kind !== 'exited') continue;
-    const code = exitCodeOf(output.exit) ?? exitCodes.ownFailure;
-    if (code === 0) return;
-    const missing = new BoxledgerError('NotFound', `${program[0]} cannot be started`);
-    throw new FailureWithCode(missing, code);
-  }
+  let code: number = exitCodes.ownFailure;
+  for await (const output of exec) if (output.kind === 'exited') code = exitCodeOf(output.exit) ?? code;
+  if (code === 0) return;
+  throw new FailureWithCode(new BoxledgerError('NotFound', `${program[0]} cannot be started`), code);
 };
 
 const putAwayTimeoutMs = 60_000;

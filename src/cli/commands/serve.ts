@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
-import { parseServeOptions, type ServeFlags } from '../serve-options.ts';
+import type { ServeFlags, ServeOptions } from '../serve-options.ts';
 import type { ReadyServer, ServerCommands } from '../server-commands.ts';
 import { inRun, type Run } from '../session.ts';
 import { visible } from '../visible.ts';
@@ -10,7 +10,7 @@ export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
   withExamples(
     addServerFlags(new Command('serve').description('serve until Ctrl-C')).action((flags: ServeFlags) =>
       inRun(io, flags.json === true, async (run) => {
-        const options = await parseServeOptions(flags, io.env, io.workingDir);
+        const options = await serveOptions(flags, io);
         const ending = new AbortController();
         run.takeSignals(() => {
           ending.abort();
@@ -23,6 +23,12 @@ export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
     'boxledger serve',
     'boxledger serve --listen 127.0.0.1:0 --data-dir /var/lib/boxledger --json',
   );
+
+/** Loaded only here: what checks the options takes longer to load than most commands to run. */
+export const serveOptions = async (flags: ServeFlags, { env, workingDir }: CliIo): Promise<ServeOptions> => {
+  const { parseServeOptions } = await import('../serve-options.ts');
+  return parseServeOptions(flags, env, workingDir);
+};
 
 /** The last line of the start-up says where. */
 const announce = ({ json, output }: Run, { grpc, dataDir }: ReadyServer): Promise<void> =>

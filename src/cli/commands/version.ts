@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { z } from 'zod';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { inRun } from '../session.ts';
 
 /** Version of this package: package.json lies two directories above, in the sources and in what is built of them. */
-export const packageVersion = (): string =>
-  z
-    .object({ version: z.string() })
-    .parse(JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))).version;
+export const packageVersion = (): string => {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version; // our own file, and npm asks for the field
+};
 
 export const versionCommand = (io: CliIo): Command =>
   withExamples(

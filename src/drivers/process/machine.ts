@@ -167,6 +167,7 @@ const probeTarget = (directory: string): LaunchTarget & { readonly attempt: Atte
   const id = boxId('bx_0000000000000000');
   return {
     boxId: id,
+    nonce: '0'.repeat(16),
     hostname: 'probe',
     network: 'none',
     disk: join(directory, 'disk'),

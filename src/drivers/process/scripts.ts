@@ -69,20 +69,20 @@ tell main
 # The box can put anything in place of its socket. What the host connects to is a name that the box cannot reach, made
 # without following links and kept only if it is a socket.
 link() {
-  inside="$BL_RUN/guest/agent.sock"
+  inside="$BL_RUN/guest/agent.sock" outside="$BL_RUN/agent.sock.new"
   pause=0.02 tries=0
-  until [ -S "$inside" ]; do
-    kill -0 "$main" 2>/dev/null || return
+  while kill -0 "$main" 2>/dev/null; do
+    if [ -S "$inside" ] && { ln -P "$inside" "$outside" || ln "$inside" "$outside"; }; then
+      if [ -S "$outside" ] && [ ! -h "$outside" ]; then
+        mv -f "$outside" "$BL_RUN/../agent.sock"
+        return
+      fi
+      rm -f "$outside"
+    fi
     tries=$((tries + 1))
     [ $tries -lt 500 ] || pause=1
-    sleep $pause 2>/dev/null || sleep 1
+    sleep $pause || sleep 1
   done
-  ln -P "$inside" "$BL_RUN/agent.sock.new" 2>/dev/null || ln "$inside" "$BL_RUN/agent.sock.new" || return
-  if [ -S "$BL_RUN/agent.sock.new" ] && [ ! -h "$BL_RUN/agent.sock.new" ]; then
-    mv -f "$BL_RUN/agent.sock.new" "$BL_RUN/../agent.sock"
-  else
-    rm -f "$BL_RUN/agent.sock.new"
-  fi
 }
 link < /dev/null > /dev/null 2>&1 3>&- 9>&- &
 

@@ -1,0 +1,123 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../../src/main/serve.ts';
+import { buildAgent } from '../support/agent-process.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { type CliUnderTest, cli, jsonLines, startCli } from './in-process.ts';
+
+/** The command line against the server as it is: real Postgres, real processes in real boxes. */
+let dataDir: string;
+let database: TestDatabase;
+let server: CliUnderTest | undefined;
+
+beforeAll(async () => {
+  await buildAgent();
+  database = await createDatabase();
+  dataDir = await mkdtemp(join(tmpdir(), 'boxledger-cli-real-'));
+  const started = startCli(
+    ['serve', '--json', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'silent'],
+    { env: { DATABASE_URL: database.url }, server: { serve } },
+  );
+  server = started;
+  const early = await Promise.race([started.shown('"ready":true'), started.done]);
+  if (early !== undefined) throw new Error(early.stderr);
+});
+
+afterAll(async () => {
+  if (server === undefined) return;
+  for (const box of jsonLines((await run('ls', '--json')).stdout) as { name: string }[])
+    await run('rm', '-f', box.name);
+  server.signal('SIGTERM');
+  await server.done;
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const run = (...argv: string[]) => cli([...argv], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+
+test('a box lives its life by the command line, and its events tell of it', async () => {
+  const created = await run('create', 'life', '-e', 'WHO=ann', '-l', 'team=shop', '--reason', 'to see');
+  expect(created).toMatchObject({ code: 0, stdout: expect.stringMatching(/^bx_[0-9a-z]{16}\n$/) });
+  const id = created.stdout.trim();
+
+  expect(await run('start', 'life')).toMatchObject({ code: 0, stdout: 'life\n' });
+  expect(await run('exec', 'life', 'sh', '-c', 'echo "hello $WHO"; echo oops >&2; exit 7')).toEqual({
+    code: 7,
+    stdout: 'hello ann\n',
+    stderr: 'oops\n',
+  });
+  expect((await run('pause', id.slice(0, 12))).code).toBe(0);
+  expect(await run('exec', 'life', 'true')).toMatchObject({
+    code: 125,
+    stderr: expect.stringContaining('paused'),
+  });
+  expect((await run('resume', 'life')).code).toBe(0);
+  expect((await run('ls', '--filter', 'label=team=shop', '-q')).stdout).toBe(`${id}\n`);
+  expect((await run('stop', 'life')).code).toBe(0);
+  expect((await run('wait', 'life')).stdout).toMatch(/^stopped /);
+  expect((await run('rm', 'life')).code).toBe(0);
+  expect((await run('inspect', 'life')).code).toBe(125);
+
+  const events = jsonLines((await run('events', id, '--json')).stdout) as { type: string; reason: string }[];
+  expect(events.map(({ type }) => type)).toEqual([
+    'box.created',
+    'box.startRequested',
+    'box.started',
+    'box.pauseRequested',
+    'box.paused',
+    'box.resumeRequested',
+    'box.resumed',
+    'box.stopRequested',
+    'box.stopped',
+    'box.removeRequested',
+    'box.removed',
+  ]);
+  expect(events[0]?.reason).toBe('to see');
+});
+
+test('run gives the program’s output and exit code, and 126 and 127 where it cannot be run', async () => {
+  expect(await run('run', '--rm', 'sh', '-c', 'echo out; exit 3')).toEqual({
+    code: 3,
+    stdout: 'out\n',
+    stderr: '',
+  });
+  const name = 'codes';
+  expect((await run('run', '--name', name, 'true')).code).toBe(0);
+  expect((await run('exec', name, 'nonesuch')).code).toBe(127);
+  expect((await run('exec', name, '/etc/passwd')).code).toBe(126);
+  expect((await run('exec', name, 'sh', '-c', 'kill -TERM $$')).code).toBe(143);
+  expect((await run('rm', '-f', name)).code).toBe(0);
+});
+
+test('a program of run -d goes on after the command, until its box stops', async () => {
+  const name = 'behind';
+  expect((await run('run', '-d', '--name', name, 'sh', '-c', 'echo up; exec sleep 1000')).code).toBe(0);
+  const looked = await run(
+    'exec',
+    name,
+    'sh',
+    '-c',
+    'until grep -q up run.log; do sleep 0.05; done; cat run.log',
+  );
+  expect(looked.stdout).toBe('up\n');
+  expect((await run('stop', name)).code).toBe(0);
+  expect((await run('rm', name)).code).toBe(0);
+});
+
+test('input of any size goes through a program and back', async () => {
+  const command = startCli(['run', '--rm', '-i', 'cat'], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+  const piped = `${'0123456789abcde\n'.repeat(65_536)}end`;
+  command.stdin.end(piped);
+  const { code, stdout } = await command.done;
+  expect({ code, isWhole: stdout === piped }).toEqual({ code: 0, isWhole: true });
+});
+
+test('the same command id twice makes one box, and every bad option is named at once', async () => {
+  const once = await run('create', 'twice', '--command-id', 'make-it');
+  expect(await run('create', 'twice', '--command-id', 'make-it')).toEqual(once);
+  const { code, stderr } = await run('create', 'a b', '--cpus', '0', '--memory', '1m');
+  expect(code).toBe(125);
+  for (const field of ['name', 'cpus', 'memory']) expect(stderr).toContain(field);
+});
