@@ -96,7 +96,8 @@ test('what the guest packs, the tar of the machine unpacks', async () => {
   await mkdir(target);
   execFileSync('tar', ['-C', target, '-xf', '-'], { input: Buffer.concat(archive) });
   await run(agent.guest, sh(`rm ${source}/dir/pipe`));
-  execFileSync('diff', ['-r', '--no-dereference', `${source}/dir`, `${target}/dir`]);
+  const { stdout, exit } = await run(agent.guest, sh(`diff -r --no-dereference ${source}/dir ${target}/dir`));
+  expect({ stdout, exit }).toEqual({ stdout: '', exit: { kind: 'code', code: 0 } });
 });
 
 test('a name that is not UTF-8 is refused rather than changed', async () => {
