@@ -153,7 +153,7 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
     const said = String((error as { stderr?: unknown }).stderr ?? '').trim();
     return said === ''
       ? 'the program or its files cannot be reached by the box'
-      : (said.split('\n').at(-1) ?? said);
+      : (said.split('\n')[0] ?? said);
   } finally {
     await removeTree(directory);
   }
