@@ -44,7 +44,10 @@ export class Execution {
 
   static run(call: ExecCall, environment: Environment, groups: ProcessGroups, shutdown: Shutdown): void {
     const execution = new Execution(call, groups);
+    const silent = () => execution.#fail(wrong('input', 'an exec must have a start'));
+    call.once('end', silent);
     call.once('data', (first: ExecRequest) => {
+      call.off('end', silent);
       call.pause(); // until there is a program to give the input to
       if (first.input?.$case === 'start')
         execution.#start(first.input.value, environment, shutdown).catch((error) => execution.#fail(error));

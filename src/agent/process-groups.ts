@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from './errno.ts';
+import { runningGroups } from './process-table.ts';
 
 /** How often to look whether a group is gone: for processes that are not our children there is no event. */
 const pollMs = 20;
-/** How long to wait for a group after SIGKILL. One that is still there is a zombie that nobody reaps. */
+/** How long to wait for a group after SIGKILL: what is still there then waits for its disk, or is a zombie. */
 const reapMs = 500;
 
 /**
@@ -17,20 +18,14 @@ export class ProcessGroups {
     this.#ids.add(id);
   }
 
-  /** To be called when a group's leader has ended: forgets every group that is empty. */
+  /** To be called when a group's leader has ended: forgets every group that is empty, before its id is used again. */
   prune(): void {
-    for (const id of this.#ids) if (!this.signal(id, 0)) this.#ids.delete(id);
+    for (const id of this.#ids) if (!reaches(id, 0)) this.#ids.delete(id);
   }
 
-  /** Sends a signal to each member; 0 only looks. False when there is no member left. */
-  signal(id: number, signal: NodeJS.Signals | 0): boolean {
-    try {
-      return process.kill(-id, signal);
-    } catch (error) {
-      if (errnoOf(error) === 'ESRCH') return false;
-      if (errnoOf(error) === 'EPERM') return true; // a member has become another user
-      throw error;
-    }
+  /** Sends a signal to each member, if there is one left. */
+  signal(id: number, signal: NodeJS.Signals): void {
+    if (this.#ids.has(id)) reaches(id, signal);
   }
 
   /**
@@ -48,9 +43,23 @@ export class ProcessGroups {
 
   async #allGone(withinMs: number, over?: AbortSignal): Promise<void> {
     const end = performance.now() + withinMs;
-    for (this.prune(); this.#ids.size > 0; this.prune()) {
-      if (performance.now() >= end || over?.aborted === true) return;
+    for (;;) {
+      this.prune();
+      const running = this.#ids.size === 0 ? undefined : await runningGroups();
+      if (running !== undefined) for (const id of this.#ids) if (!running.has(id)) this.#ids.delete(id);
+      if (this.#ids.size === 0 || performance.now() >= end || over?.aborted === true) return;
       await delay(pollMs);
     }
   }
 }
+
+/** Sends a signal to each member of a group; 0 only looks. False when there is no member. */
+const reaches = (id: number, signal: NodeJS.Signals | 0): boolean => {
+  try {
+    return process.kill(-id, signal);
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+    if (errnoOf(error) === 'EPERM') return true; // a member has become another user
+    throw error;
+  }
+};

@@ -36,7 +36,8 @@ export class Shutdown {
   }
 
   async #end(graceMs: number): Promise<ShutdownResult> {
-    await this.#quiescence.thaw(); // a program that waits for a frozen file system cannot end
+    // a program that waits for a frozen file system cannot end; one that stays frozen is no reason to go on running
+    await this.#quiescence.thaw().catch((error: unknown) => console.error('could not thaw:', error));
     const killed = await this.#groups.endAll(graceMs, this.#graceOver.signal);
     return { killed, flushed: await this.#flush() };
   }

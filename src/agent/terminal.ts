@@ -41,7 +41,7 @@ export const startOnTerminal = async (launch: Launch, size: TerminalSize): Promi
     ...script,
     pid: Number(pid),
     groups: [Number(pid), script.pid],
-    resize: (to) => setSize(device, to, launch.env),
+    resize: resizer(device, launch.env),
     begin: () => control.end('\n'),
   };
 };
@@ -106,11 +106,24 @@ const firstLines = (stream: Duplex, count: number) =>
     stream.once('close', () => resolve([]));
   });
 
-/** Best effort, as a terminal's size is: a box without `stty` keeps the size that it has. */
-const setSize = (device: string, size: TerminalSize, env: Launch['env']) => {
-  const stty = spawn('stty', ['-F', device, 'rows', String(size.rows), 'cols', String(size.cols)], {
-    env: { PATH: env['PATH'] },
-    stdio: 'ignore',
-  });
-  stty.once('error', () => undefined);
+/**
+ * Sets sizes one after the other and leaves out those that are overtaken, so that the last one stays. Best effort, as a
+ * terminal's size is: a box without `stty` keeps the size that it has.
+ */
+const resizer = (device: string, env: Launch['env']) => {
+  let wanted: TerminalSize | undefined;
+  let setting = false;
+  const next = () => {
+    setting = wanted !== undefined;
+    if (wanted === undefined) return;
+    const args = ['-F', device, 'rows', String(wanted.rows), 'cols', String(wanted.cols)];
+    wanted = undefined;
+    const stty = spawn('stty', args, { env: { PATH: env['PATH'] }, stdio: 'ignore' });
+    stty.once('error', next); // not there: then it has no 'exit'
+    stty.once('exit', next);
+  };
+  return (size: TerminalSize) => {
+    wanted = size;
+    if (!setting) next();
+  };
 };

@@ -78,7 +78,11 @@ export class BullmqEffectQueue implements EffectQueue {
 
   async enqueue(effects: readonly DueEffect[]): Promise<void> {
     const byHost = new Map<HostId, DueEffect[]>();
-    for (const effect of effects) byHost.set(effect.hostId, [...(byHost.get(effect.hostId) ?? []), effect]);
+    for (const effect of effects) {
+      const ofHost = byHost.get(effect.hostId);
+      if (ofHost === undefined) byHost.set(effect.hostId, [effect]);
+      else ofHost.push(effect);
+    }
     const added = [...byHost].map(([hostId, due]) =>
       this.#asking(hostId, (queue) =>
         queue.addBulk(
@@ -100,16 +104,13 @@ export class BullmqEffectQueue implements EffectQueue {
     deliver: (effectId: EffectId) => Promise<DeliveryAnswer>,
   ): Promise<Consumer> {
     await this.#takeOver(hostId);
-    let cutShort: (answer: DeliveryAnswer) => void = () => undefined;
-    const closed = new Promise<DeliveryAnswer>((resolve) => {
-      cutShort = resolve;
-    });
+    const underWay = new Set<() => void>();
     const worker = this.#carrier.worker(
       nameOf(hostId),
       async (job, token) => {
         const effectId = this.#parse(job);
         if (effectId === undefined) return;
-        const answer = await Promise.race([deliver(effectId), closed]);
+        const answer = await untilCutShort(deliver(effectId), underWay);
         if (answer.kind === 'done') return;
         await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(answer.delayMs)), token);
         throw new DelayedError();
@@ -135,7 +136,9 @@ export class BullmqEffectQueue implements EffectQueue {
     }
     const consumer: Consumer = {
       close: async (timeoutMs) => {
-        const timer = setTimeout(() => cutShort({ kind: 'later', delayMs: cutShortDelayMs }), timeoutMs);
+        const timer = setTimeout(() => {
+          for (const cutShort of underWay) cutShort();
+        }, timeoutMs);
         await worker.close();
         clearTimeout(timer);
         this.#consumers.delete(consumer);
@@ -217,6 +220,23 @@ export class BullmqEffectQueue implements EffectQueue {
     return queue;
   }
 }
+
+/** The delivery's answer, or `later` once the function that is among `underWay` meanwhile is called. */
+const untilCutShort = async (
+  delivery: Promise<DeliveryAnswer>,
+  underWay: Set<() => void>,
+): Promise<DeliveryAnswer> => {
+  let cutShort: () => void = () => undefined;
+  const cut = new Promise<DeliveryAnswer>((resolve) => {
+    cutShort = () => resolve({ kind: 'later', delayMs: cutShortDelayMs });
+  });
+  underWay.add(cutShort);
+  try {
+    return await Promise.race([delivery, cut]);
+  } finally {
+    underWay.delete(cutShort);
+  }
+};
 
 /** Whatever goes wrong between us and the queue, the queue could not be had: the outbox remembers for it. */
 export const unavailable = (cause: unknown): BoxledgerError =>

@@ -82,6 +82,17 @@ export class EffectRunner {
     clearTimeout(timer);
   }
 
+  /**
+   * Told of effects as they are committed here: a shutdown overtakes at once, without waiting for its delivery, since what
+   * it overtakes may hold the very place that it waits for.
+   */
+  notice(effects: readonly EffectIntent[]): void {
+    for (const { boxId, kind } of effects)
+      if (kind === 'vm.shutdown')
+        for (const held of this.#held)
+          if (held.effect.intent.boxId === boxId && held.effect.intent.kind !== kind) held.stop('overtaken');
+  }
+
   /** Does something with a box while none of its effects runs here. */
   async whileAlone(boxId: BoxId, work: () => Promise<void>): Promise<void> {
     const leave = await this.#lanes.enter(boxId);
@@ -104,7 +115,8 @@ export class EffectRunner {
       crash('claim.after', kindIn(effectId));
       return await this.#hold(claim.effect, claimedAtMs);
     } catch (err) {
-      log.warn({ err, effectId }, 'a delivery could not be dealt with; it comes again');
+      const level = err instanceof BoxledgerError && err.retry ? 'warn' : 'error';
+      log[level]({ err, effectId }, 'a delivery could not be dealt with; it comes again');
       return later(backoffMs(backoff, 1));
     }
   }
@@ -113,19 +125,20 @@ export class EffectRunner {
     const { outbox, clock, log, leaseMs } = this.#options;
     const held = new HeldClaim(effect, { outbox, clock, log, leaseMs, claimedAtMs });
     this.#held.add(held);
+    // It was claimed while the close began.
+    if (this.#closing) held.stop('closing');
     try {
-      const outcome = await this.#alone(held);
-      switch (outcome.kind) {
+      const end = await this.#alone(held);
+      switch (end.kind) {
         case 'outcome':
-          return await this.#settle(held, outcome.outcome);
+          return await this.#settle(held, end.outcome);
         case 'again':
-          if (await outbox.release(effect, outcome.delayMs, errorJson(outcome.error)))
-            return later(outcome.delayMs);
+          if (await outbox.release(effect, end.delayMs, errorJson(end.error))) return later(end.delayMs);
           return this.#unheard(held);
         case 'unheard':
           return this.#unheard(held);
         default:
-          return outcome satisfies never;
+          return end satisfies never;
       }
     } finally {
       held.drop();
@@ -159,9 +172,8 @@ export class EffectRunner {
       crash('effect.before', intent.kind);
       const outcome = await carryOut(handlers, intent, { attempt, signal: held.signal, crash });
       crash('effect.after', intent.kind);
-      return held.stopped === 'lost' || held.stopped === 'overtaken'
-        ? { kind: 'unheard' }
-        : { kind: 'outcome', outcome };
+      // Also when it was told to stop: it had been done by then, and the door knows whether anybody waits for it.
+      return { kind: 'outcome', outcome };
     } catch (error) {
       log.info({ err: error, effectId, attempt, stopped: held.stopped }, 'an effect failed');
       return this.#endOf(held, error);
@@ -204,8 +216,7 @@ export class EffectRunner {
         onEnd(effect.intent, answer.kind === 'refused' ? null : answer.view);
         return done;
       } catch (err) {
-        if (!(err instanceof BoxledgerError && err.retry)) throw err;
-        if (held.stopped === 'closing' || held.stopped === 'lost') throw err;
+        if (!(err instanceof BoxledgerError && err.retry) || held.stopped === 'closing') throw err;
         log.warn({ err, effectId: effect.effectId }, 'an outcome is still on its way');
         await sleep(backoffMs(backoff, attempt));
       }

@@ -42,12 +42,10 @@ export class GrpcGuestExec implements GuestExec {
     this.#hasTerminal = spec.tty !== undefined;
     const abort = () => this.#fail(endedBy(signal, 'the exec'));
     signal.addEventListener('abort', abort, { once: true });
+    call.once('close', () => signal.removeEventListener('abort', abort));
     call.on('data', (message: ExecResponse) => this.#take(message));
     call.on('error', (error: unknown) => this.#fail(fromStatus(error)));
-    call.once('status', () => {
-      signal.removeEventListener('abort', abort);
-      if (this.#state !== 'exited') this.#fail(brokenProtocol('an exec ended without an exit'));
-    });
+    call.once('end', () => this.#fail(brokenProtocol('an exec ended without an exit')));
     if (signal.aborted) abort();
     else call.write({ input: { $case: 'start', value: startOf(spec, defaults) } });
   }

@@ -5,20 +5,20 @@ import { limits } from '../kernel/limits.ts';
 
 /** What the log says of boxes, as a host asks for it. Throws `Unavailable` when the database cannot be reached. */
 export interface HostBoxes {
-  /** Ids of the boxes placed on the host that may have something there. */
-  placedOn(hostId: HostId): Promise<readonly BoxId[]>;
+  /** The boxes placed on the host that have not been removed. */
+  placedOn(hostId: HostId): Promise<readonly BoxView[]>;
   /** Also of a removed box; undefined when the log has never heard of it. */
   view(boxId: BoxId): Promise<BoxView | undefined>;
 }
 
-/** From the directory of one tenant. */
+/** From the directory of the one tenant that there is: of another's box the host would know nothing, and end it. */
 export const directoryBoxes = (directory: BoxDirectory, tenant: TenantId): HostBoxes => ({
   placedOn: async (hostId) => {
-    const placed: BoxId[] = [];
+    const placed: BoxView[] = [];
     let token = '';
     do {
       const page = await directory.list(tenant, {}, { size: limits.pageSizeMax, token });
-      for (const box of page.boxes) if (box.hostId === hostId) placed.push(box.boxId);
+      for (const box of page.boxes) if (box.hostId === hostId) placed.push(box.view);
       token = page.nextPageToken;
     } while (token !== '');
     return placed;

@@ -6,6 +6,7 @@ import type { EffectQueue } from '../effects/effect-queue.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { persist } from '../effects/persist.ts';
 import { EffectRunner } from '../effects/runner.ts';
+import type { EffectIntent } from '../events/effects.ts';
 import type { Capacity } from '../events/host-events.ts';
 import { assert } from '../kernel/assert.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
@@ -44,6 +45,8 @@ export interface Host {
   readonly hostId: HostId;
   /** Of this join: part of every placement on this host. */
   readonly epoch: number;
+  /** To be told of effects as they are committed in this process, so that a stop overtakes at once. */
+  notice(effects: readonly EffectIntent[]): void;
   /** Effects that run may end within `timeoutMs`, then they are handed back. Boxes run on, for the next start to take over. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -81,6 +84,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   return {
     hostId,
     epoch,
+    notice: (effects) => runner.notice(effects),
     close: async (timeoutMs) => {
       supervisor.close();
       await runner.close(timeoutMs);

@@ -23,6 +23,9 @@ export interface SupervisorOptions {
   readonly log: Logger;
 }
 
+/** How many boxes are looked at side by side. */
+const checksAtOnce = 16;
+
 /**
  * Keeps host and log in agreement about which boxes run: at the start about all of them, later about each whose effect
  * has ended, and by waiting for the end of every one that runs. An end is the same event whether it was seen live or is
@@ -44,15 +47,26 @@ export class Supervisor {
   async reconcile(): Promise<void> {
     const { driver, boxes, hostId } = this.#options;
     const placed = await this.#persist('the list of boxes', () => boxes.placedOn(hostId));
-    const boxIds = new Set([...placed, ...(await driver.list())]);
-    for (const boxId of boxIds) await this.check(boxId);
+    const known = new Set(placed.map(({ boxId }) => boxId));
+    const others = (await driver.list()).filter((boxId) => !known.has(boxId));
+    const checks = [
+      ...placed.map((view) => () => this.#agree(view.boxId, async () => view)),
+      ...others.map((boxId) => () => this.check(boxId)),
+    ];
+    for (let next = 0; next < checks.length; next += checksAtOnce)
+      await Promise.all(checks.slice(next, next + checksAtOnce).map((check) => check()));
   }
 
   /** One box. Call it while nothing else works on it. */
   async check(boxId: BoxId): Promise<void> {
-    const { driver, boxes, hostId, log } = this.#options;
+    const { boxes } = this.#options;
+    await this.#agree(boxId, () => this.#persist('a box', () => boxes.view(boxId)));
+  }
+
+  async #agree(boxId: BoxId, look: () => Promise<BoxView | undefined>) {
+    const { driver, hostId, log } = this.#options;
     try {
-      const view = await this.#persist('a box', () => boxes.view(boxId));
+      const view = await look();
       const found = await driver.observe(boxId);
       const remedy = remedyFor(view, found, hostId);
       if (remedy.kind !== 'none') log.debug({ boxId, state: view?.state, found, remedy }, 'box looked at');

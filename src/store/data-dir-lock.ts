@@ -57,12 +57,15 @@ const take = async (path: string, lock: string, draft: string): Promise<Holder |
     if (holder.identity !== undefined && (await isRunning(holder.identity))) return holder;
     const heir = `${lock}.${holder.token}`;
     const rival = await take(heir, lock, draft);
-    if (rival !== undefined) return rival;
-    if ((await holderOf(path))?.token === holder.token) {
-      await rename(heir, path);
-      return undefined;
+    const vacant = (await holderOf(path))?.token === holder.token;
+    if (rival !== undefined && vacant) return rival;
+    if (rival !== undefined) continue;
+    if (!vacant) {
+      await rm(heir);
+      continue;
     }
-    await rm(heir);
+    await rename(heir, path);
+    return undefined;
   }
 };
 

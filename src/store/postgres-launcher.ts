@@ -32,11 +32,20 @@ export interface PostgresLauncher {
 const leash = `
 "$@" 3<&- &
 child=$!
-{ read -r _ <&3; while kill -INT "$child"; do sleep 1; done; } 2>/dev/null &
+{
+  read -r _ <&3
+  trap 'over=1' TERM
+  while [ -z "$over" ] && kill -INT "$child"; do
+    sleep 1 & nap=$!
+    [ -n "$over" ] || wait "$nap"
+  done
+  [ -z "$over" ] || kill "$nap"
+} 2>/dev/null &
 watch=$!
 wait "$child"
 status=$?
 kill "$watch" 2>/dev/null
+wait "$watch" 2>/dev/null
 exit "$status"
 `;
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { BootSpec, Driver } from '../../src/drivers/driver.ts';
-import { boxOptionsSchema } from '../../src/events/box-options.ts';
+import type { Driver } from '../../src/drivers/driver.ts';
 import type { ProcessIdentity } from '../../src/events/process.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { type BoxId, boxId } from '../../src/kernel/ids.ts';
+import type { BoxId } from '../../src/kernel/ids.ts';
+import { never, newBoxId, specOf } from '../drivers/support/spec.ts';
 import { untilValue } from '../support/eventually.ts';
 
 /** A driver, and the hands that a test needs on its world. */
@@ -21,20 +21,6 @@ export interface DriverHarness {
   close(): Promise<void>;
 }
 
-let lastBox = 0;
-export const newBoxId = (): BoxId => {
-  lastBox += 1;
-  return boxId(`bx_${String(lastBox).padStart(16, '0')}`);
-};
-
-export const specOf = (
-  id: BoxId,
-  generation = 1,
-  options: Readonly<Record<string, unknown>> = {},
-): BootSpec => ({ boxId: id, name: 'a-box', generation, options: boxOptionsSchema.parse(options) });
-
-export const never = new AbortController().signal;
-
 /** What every driver promises, whatever it drives. */
 export const driverContract = (name: string, open: () => Promise<DriverHarness>): void => {
   describe(`${name} keeps the driver contract`, () => {
@@ -44,10 +30,7 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
       harness = await open();
       driver = harness.driver;
     });
-    afterAll(async () => {
-      for (const id of (await driver?.list()) ?? []) await driver.kill(id);
-      await harness?.close();
-    });
+    afterAll(() => harness?.close());
 
     const bootNew = async (): Promise<{ readonly id: BoxId; readonly process: ProcessIdentity }> => {
       const id = newBoxId();

@@ -5,7 +5,8 @@ import { expect, test } from 'vitest';
 import { createSimDriver } from '../../src/drivers/sim-driver.ts';
 import { SimWorld } from '../../src/drivers/sim-world.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { driverContract, never, newBoxId, specOf } from '../contract/driver.ts';
+import { driverContract } from '../contract/driver.ts';
+import { never, newBoxId, specOf } from './support/spec.ts';
 
 driverContract('the sim driver', async () => {
   const world = new SimWorld();

@@ -8,7 +8,11 @@ import { hostId } from '../../src/kernel/ids.ts';
 const [url = '', host = ''] = process.argv.slice(2);
 const log = pino({ level: 'silent' });
 const carrier = url.startsWith('redis') ? await redisCarrier(url, log) : await postgresCarrier(url, log);
-await new BullmqEffectQueue(carrier, { log, lockMs: 1_000 }).consume(hostId(host), 1, (effectId) => {
-  process.stdout.write(`${effectId}\n`);
-  return new Promise(() => undefined);
-});
+await new BullmqEffectQueue(carrier, { log, lockMs: 1_000, stalledCheckMs: 500 }).consume(
+  hostId(host),
+  1,
+  (effectId) => {
+    process.stdout.write(`${effectId}\n`);
+    return new Promise(() => undefined);
+  },
+);

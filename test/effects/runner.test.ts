@@ -3,12 +3,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type { EffectContext } from '../../src/effects/effect-handler.ts';
 import type { EffectKind } from '../../src/events/effects.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import type { HostId } from '../../src/kernel/ids.ts';
-import { timestampFromMs } from '../../src/kernel/time.ts';
+import { boxStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
-import { createPlane, flakyDoor, instantHandlers, type Plane, someProcess } from '../support/plane.ts';
+import { createPlane, instantHandlers, type Plane, someProcess } from '../support/plane.ts';
 
 let plane: Plane;
 let host: HostId;
@@ -23,18 +22,11 @@ afterEach(() => {
   plane.dispatching = true;
 });
 
-const future = () => timestampFromMs(Date.now() + 60 * 60_000);
 const booted = { process: someProcess, stagesMs: {}, tookOver: false };
 const untilAborted = async ({ signal }: Pick<EffectContext<EffectKind>, 'signal'>): Promise<never> => {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
 };
-const stateOf = async (effectId: string) =>
-  (
-    await plane.store.pool.query('SELECT state, attempt FROM boxledger.effects WHERE effect_id = $1', [
-      effectId,
-    ])
-  ).rows[0];
 
 test('an effect is carried out and its outcome is in the log, with who did it and what led to it', async () => {
   await plane.runner(host, {}).start();
@@ -49,35 +41,20 @@ test('an effect is carried out and its outcome is in the log, with who did it an
   await plane.until(box, 'stopped');
   await plane.submit({ type: 'box.remove', boxId: box, force: false });
   await plane.until(box, 'removed');
-  const started = (await plane.store.log.readAll('', 100, { types: ['box.started'] })).events.at(-1);
-  expect(started).toMatchObject({ actor: { kind: 'system', id: `host/${host}` } });
-  expect(started?.causationId).toBe(effect?.effectId ?? started?.causationId);
-});
-
-test('two deliveries of one effect run it once', async () => {
-  const [open, started] = [gate(), gate()];
-  let runs = 0;
-  await plane
-    .runner(host, {
-      'vm.boot': async () => {
-        runs += 1;
-        started.open();
-        await open.passed;
-        return booted;
-      },
-    })
-    .start();
-  const box = await plane.startingBox(host);
-  const { effect } = await plane.view(box);
-  if (effect === null) throw new Error('no effect');
-  await started.passed;
-  const second = await plane.store.outbox.claim(effect.effectId, { hostId: host, epoch: 1 }, 1_000);
-  expect(second.kind).toBe('held');
-  open.open();
-  await plane.until(box, 'running');
-  await plane.queue.enqueue([{ effectId: effect.effectId, hostId: host, delayMs: 0 }]);
-  await eventually('the second delivery is dealt with', async () => (await plane.queue.depth(host)) === 0);
-  expect(runs).toBe(1);
+  const events = await plane.store.log.readStream(boxStream(box), noVersion, 100);
+  expect(events.filter(({ actor }) => actor.kind === 'system').map(({ type }) => type)).toEqual([
+    'box.started',
+    'box.paused',
+    'box.resumed',
+    'box.stopped',
+    'box.removed',
+  ]);
+  const [, asked, started] = events;
+  expect(started).toMatchObject({
+    actor: { kind: 'system', id: `host/${host}` },
+    causationId: effect?.effectId,
+    correlationId: asked?.correlationId,
+  });
 });
 
 test('a retryable failure is handed back and tried again; the box sees only the outcome', async () => {
@@ -163,6 +140,41 @@ test('a stop overtakes the boot that runs, and begins when its handler has ended
   ]);
 });
 
+test('a stop overtakes also when every place is taken by what it overtakes', async () => {
+  const started = gate();
+  await plane
+    .runner(
+      host,
+      {
+        'vm.boot': async (_args, context) => {
+          started.open();
+          return untilAborted(context);
+        },
+      },
+      { concurrency: 1 },
+    )
+    .start();
+  const box = await plane.startingBox(host);
+  await started.passed;
+  await plane.submit({ type: 'box.stop', boxId: box });
+  await plane.until(box, 'stopped');
+});
+
+test('each point at which the process may die is passed once, in order, with the kind of the effect', async () => {
+  const passed: string[] = [];
+  await plane.runner(host, {}, { crash: (point, kind) => passed.push(`${point}:${kind}`) }).start();
+  const box = await plane.startingBox(host);
+  await plane.until(box, 'running');
+  await eventually('the last point is passed', () => passed.length === 5);
+  expect(passed).toEqual([
+    'claim.before:vm.boot',
+    'claim.after:vm.boot',
+    'effect.before:vm.boot',
+    'effect.after:vm.boot',
+    'outcome.after:vm.boot',
+  ]);
+});
+
 test('effects of different boxes run side by side', async () => {
   const both = gate();
   let running = 0;
@@ -178,121 +190,4 @@ test('effects of different boxes run side by side', async () => {
     .start();
   const boxes = await Promise.all([plane.startingBox(host), plane.startingBox(host)]);
   for (const box of boxes) await plane.until(box, 'running');
-});
-
-test('an effect whose claim is lost is aborted, and its late outcome is not heard', async () => {
-  const ended: unknown[] = [];
-  const started = gate<string>();
-  const runner = plane.runner(
-    host,
-    {
-      'vm.boot': async (_args, context) => {
-        started.open(context.intent.effectId);
-        await untilAborted(context).catch(() => undefined);
-        return booted;
-      },
-    },
-    { leaseMs: 300, onEnd: (_intent, view) => ended.push(view) },
-  );
-  await runner.start();
-  const box = await plane.startingBox(host);
-  const effectId = await started.passed;
-  await plane.store.pool.query(
-    `UPDATE boxledger.effects SET attempt = attempt + 1, lease_until = now() + interval '1 hour' WHERE effect_id = $1`,
-    [effectId],
-  );
-  await eventually('the handler is told', () => ended.length === 1);
-  expect(ended).toEqual([null]);
-  expect((await plane.view(box)).state).toBe('starting');
-  expect(await stateOf(effectId)).toMatchObject({ state: 'claimed', attempt: 2 });
-});
-
-test('a lease is renewed for as long as its handler works', async () => {
-  await plane
-    .runner(
-      host,
-      {
-        'vm.boot': async (_args, { signal }) => {
-          for (const _ of [1, 2, 3, 4])
-            await eventually('the next quarter', async () => {
-              await plane.store.pool.query('SELECT pg_sleep(0.1)');
-              return true;
-            });
-          signal.throwIfAborted();
-          return booted;
-        },
-      },
-      { leaseMs: 300 },
-    )
-    .start();
-  const box = await plane.startingBox(host);
-  await plane.until(box, 'running');
-});
-
-test.each(['before', 'after'] as const)(
-  'an outcome enters once when the database goes away %s it is written',
-  async (when) => {
-    const away = new BoxledgerError('Unavailable', 'the database is away');
-    let runs = 0;
-    await plane
-      .runner(
-        host,
-        {
-          'vm.boot': async () => {
-            runs += 1;
-            return booted;
-          },
-        },
-        { door: flakyDoor(plane.door, 3, when, away) },
-      )
-      .start();
-    const box = await plane.startingBox(host);
-    await plane.until(box, 'running');
-    await eventually('the queue is empty', async () => (await plane.queue.depth(host)) === 0);
-    expect(runs).toBe(1);
-    expect(await plane.eventTypes(box)).toEqual(['box.created', 'box.startRequested', 'box.started']);
-  },
-);
-
-test('past its deadline an effect is broken off, and that is its outcome', async () => {
-  await plane
-    .runner(
-      host,
-      { 'vm.boot': (_args, context) => untilAborted(context) },
-      // A clock that is ahead by more than a boot may take.
-      { clock: { now: () => future(), monotonicMs: () => performance.now() } },
-    )
-    .start();
-  const box = await plane.startingBox(host);
-  expect((await plane.until(box, 'failed')).failure).toMatchObject({ code: 'DeadlineExceeded' });
-});
-
-test('close lets an effect finish that can, and hands back one that cannot', async () => {
-  const [started, quick] = [gate(), gate()];
-  let boots = 0;
-  const runner = plane.runner(host, {
-    'vm.boot': async (_args, context) => {
-      boots += 1;
-      if (boots === 2) started.open();
-      if (boots === 1) {
-        await quick.passed;
-        return booted;
-      }
-      return untilAborted(context);
-    },
-  });
-  await runner.start();
-  const first = await plane.startingBox(host);
-  await eventually('the first boots', () => boots === 1);
-  const second = await plane.startingBox(host);
-  await started.passed;
-  const { effect } = await plane.view(second);
-  const closing = runner.close(500);
-  quick.open();
-  await closing;
-  expect((await plane.view(first)).state).toBe('running');
-  expect((await plane.view(second)).state).toBe('starting');
-  expect(await stateOf(effect?.effectId ?? '')).toMatchObject({ state: 'pending', attempt: 1 });
-  await plane.runner(host, {}).start();
-  await plane.until(second, 'running');
 });

@@ -1,10 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
-import { listing } from '../support/archive.ts';
-import { patience } from '../support/guest-exec.ts';
+import { listing, writeSparse } from '../support/archive.ts';
+import { patience, run, sh } from '../support/guest-exec.ts';
 
 let agent: TestAgent;
 let source: string;
@@ -27,7 +26,7 @@ const makeTree = async () => {
   await writeFile(join(source, 'dir/@file'), 'content');
   await writeFile(join(source, 'dir/sub/other'), 'x'.repeat(100_000));
   await symlink('@file', join(source, 'dir/link'));
-  execFileSync('mkfifo', [join(source, 'dir/pipe')]);
+  await run(agent.guest, sh(`mkfifo ${source}/dir/pipe`));
 };
 
 test('a directory is packed with its name or without, links as links, and pipes left out', async () => {
@@ -72,7 +71,7 @@ test('what is not there is not found, and an empty path refused', async () => {
 });
 
 test('a large file goes to a slow reader without being held by the agent', async () => {
-  execFileSync('truncate', ['-s', '256M', join(source, 'large')]);
+  await writeSparse(join(source, 'large'), 256);
   const before = (await agent.memoryMib()).now;
   let bytes = 0;
   const options = { followSymlinks: false, includeParent: false };
@@ -85,7 +84,7 @@ test('a large file goes to a slow reader without being held by the agent', async
 });
 
 test('a reader that leaves, and one that aborts, end the call', async () => {
-  execFileSync('truncate', ['-s', '256M', join(source, 'large')]);
+  await writeSparse(join(source, 'large'), 256);
   const options = { followSymlinks: false, includeParent: false };
   for await (const _piece of agent.guest.download(`${source}/large`, options, patience())) break;
   const stop = new AbortController();

@@ -44,7 +44,7 @@ test('the program learns of a new size', async () => {
   });
   const outputs = exec[Symbol.asyncIterator]();
   await expectOutput(outputs, /ready/);
-  await exec.send({ kind: 'resize', rows: 50, cols: 132 });
+  for (let rows = 30; rows <= 50; rows += 1) await exec.send({ kind: 'resize', rows, cols: 132 });
   await expectOutput(outputs, /50 132/);
   await exec.send({ kind: 'signal', signal: 'SIGKILL' });
   for (let next = await outputs.next(); next.done !== true; next = await outputs.next())

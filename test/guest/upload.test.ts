@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
-import { archiveOf, pieces, type TestEntry } from '../support/archive.ts';
+import { archiveOf, pieces, type TestEntry, writeSparse } from '../support/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/guest-exec.ts';
 
@@ -77,7 +77,7 @@ describe('an upload', () => {
     const source = await mkdtemp(join(agent.directory, 'source-'));
     const name = 'a name with ünïcode that is long enough for a pax header '.repeat(4).trim();
     await writeFile(join(source, name), 'long');
-    execFileSync('truncate', ['-s', '200M', join(source, 'large')]);
+    await writeSparse(join(source, 'large'), 200);
     const tar = execFileSync('tar', ['-C', source, '-cf', '-', '--format=pax', '.'], { maxBuffer: 2 ** 30 });
     const before = (await agent.memoryMib()).now;
     await upload(tar, { size: 1_000_003 });

@@ -28,18 +28,23 @@ export interface TestAgent {
   stop(): Promise<void>;
 }
 
+/** Does not wait until it answers. */
+export const startAgentAt = (socket: string, home: string, env: Record<string, string> = {}) => {
+  const child = spawn(process.execPath, [agentBundle, '--socket', socket], {
+    env: { PATH: process.env['PATH'], HOME: home, USER: 'tester', ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const ended = once(child, 'exit').then(([code, signal]): number | string => code ?? signal);
+  return { child, ended };
+};
+
 /** The real agent as a process of its own, with a home of its own. */
 export const startAgent = async (env: Record<string, string> = {}): Promise<TestAgent> => {
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-agent-'));
   const home = join(directory, 'home');
   await mkdir(home);
   const socket = join(directory, 'agent.sock');
-  const child = spawn(process.execPath, [agentBundle, '--socket', socket], {
-    env: { PATH: process.env['PATH'], HOME: home, USER: 'tester', ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
-    cwd: directory,
-  });
-  const ended = once(child, 'exit').then(([code, signal]): number | string => code ?? signal);
+  const { child, ended } = startAgentAt(socket, home, env);
   const guest = connectGuest(`unix:${socket}`);
   const stop = async () => {
     guest.close();

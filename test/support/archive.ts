@@ -1,3 +1,4 @@
+import { truncate, writeFile } from 'node:fs/promises';
 import { Header, Parser, type ReadEntry } from 'tar';
 
 export interface TestEntry {
@@ -27,6 +28,12 @@ export const archiveOf = (...entries: readonly TestEntry[]): Buffer => {
     return [block, data, Buffer.alloc((512 - (data.length % 512)) % 512)];
   });
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
+};
+
+/** A file of zeros that takes no room. */
+export const writeSparse = async (path: string, mib: number): Promise<void> => {
+  await writeFile(path, '');
+  await truncate(path, mib * 1024 * 1024);
 };
 
 /** In pieces of a size that fits no boundary of the format. */

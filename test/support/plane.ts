@@ -53,6 +53,7 @@ export const createPlane = async (): Promise<Plane> => {
     log: silent,
     crash: noCrash,
   });
+  const runners: EffectRunner[] = [];
   const door: Door = new Door({
     store: store.events,
     log: store.log,
@@ -62,10 +63,10 @@ export const createPlane = async (): Promise<Plane> => {
     keepStates: 1_000,
     onEffects: (effects) => {
       if (plane.dispatching) dispatcher.dispatch(effects);
+      for (const runner of runners) runner.notice(effects);
     },
   });
   const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log: silent, intervalMs: 50 });
-  const runners: EffectRunner[] = [];
   const view = async (boxId: BoxId) => {
     const found = await store.boxes.find(defaultTenant, boxId);
     if (found.kind !== 'found') throw new Error(`${boxId}: ${found.kind}`);

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 
 export interface RedisServer {
   readonly url: string;
@@ -18,36 +19,37 @@ export const redisMissing =
     ? undefined
     : 'redis-server is not installed (apt-get install redis-server); BOXLEDGER_REQUIRE_REDIS=1 makes this a failure';
 
+/** Ends Redis when its standard input closes, so that it never outlives a test run, however that ended. */
+const tether = 'redis-server "$@" & exec >&-; read -r _; kill -9 $!; wait';
+
 /** Debian's Redis on a free port, or on `port`, remembering nothing. */
 export const startRedis = async (port?: number): Promise<RedisServer> => {
   if (!installed) throw new Error('BOXLEDGER_REQUIRE_REDIS=1, and redis-server is not installed');
   const chosen = port ?? (await freePort());
-  const server = spawn(
-    'redis-server',
-    [
-      ...['--port', String(chosen), '--bind', '127.0.0.1', '--dir', tmpdir()],
-      ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'],
-    ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
+  const flags = [
+    ...['--port', String(chosen), '--bind', '127.0.0.1', '--dir', tmpdir()],
+    ...['--save', '', '--appendonly', 'no', '--maxmemory-policy', 'noeviction'],
+  ];
+  const server = spawn('sh', ['-c', tether, 'redis', ...flags], { stdio: ['pipe', 'pipe', 'ignore'] });
   const ended = once(server, 'exit');
-  await Promise.race([ready(server), ended.then(() => Promise.reject(new Error('redis-server ended')))]);
-  return {
-    url: `redis://127.0.0.1:${chosen}`,
-    stop: async () => {
-      server.kill('SIGKILL');
-      await ended;
-    },
+  const stop = async () => {
+    server.stdin.end();
+    await ended;
   };
+  if (!(await isReady(server.stdout))) {
+    await stop();
+    throw new Error(`redis-server did not start on port ${chosen}`);
+  }
+  return { url: `redis://127.0.0.1:${chosen}`, stop };
 };
 
-const ready = async (server: ChildProcess) => {
-  if (server.stdout === null) throw new Error('no output to read');
-  for await (const line of createInterface({ input: server.stdout }))
+const isReady = async (output: Readable): Promise<boolean> => {
+  for await (const line of createInterface({ input: output }))
     if (line.includes('Ready to accept connections')) {
-      server.stdout.resume();
-      return;
+      output.resume();
+      return true;
     }
+  return false;
 };
 
 const freePort = async () => {

@@ -47,9 +47,11 @@ export const bootBox = async (
 
   const record = await newRecord(context, spec);
   const attempt = box.attempt(record.nonce);
-  await makeDirectories(box, attempt, base);
-  await removeAttempts(box, [record.nonce, (await readBootRecord(box))?.nonce]);
+  let shim: StartedShim | undefined;
   try {
+    await makeDirectories(box, attempt, base);
+    // The last attempt stays: somebody may be about to read how it ended.
+    await removeAttempts(box, [record.nonce, (await readBootRecord(box))?.nonce]);
     await writeBootRecord(box, record);
     pass('recorded');
     await makeCgroup(record.cgroup, spec.options);
@@ -59,20 +61,16 @@ export const bootBox = async (
       hostname: spec.name,
       network: spec.options.network,
       disk: box.disk,
+      nonce: record.nonce,
       attempt,
     };
     await writeEtc(base, target);
     await writeFile(attempt.ticket, '');
     pass('ticketed');
-    const ready = await startShim(base, launchPlan(base, target), record, attempt);
-    try {
-      pass('spawned');
-      const up = await readySaid(ready, signal);
-      if (!up) throw await bootFailure(attempt);
-      pass('up');
-    } finally {
-      ready.destroy();
-    }
+    shim = await startShim(base, launchPlan(base, target), record, attempt);
+    pass('spawned');
+    if (!(await readySaid(shim.ready, signal))) throw await bootFailure(attempt);
+    pass('up');
     const process = await readIdentity(attempt.main, record.bootId);
     if (process === undefined) throw await bootFailure(attempt);
     return {
@@ -84,19 +82,25 @@ export const bootBox = async (
     };
   } catch (error) {
     await endBox(spec.boxId, box);
+    await shim?.gone;
     await removeTrace(box, record);
     throw error;
+  } finally {
+    shim?.ready.destroy();
   }
 };
 
-const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => ({
-  format: 1,
-  generation: spec.generation,
-  nonce: randomBytes(8).toString('hex'),
-  bootId: await readBootId(),
-  mode: base.mode,
-  cgroup: cgroupOf(cgroups, spec.boxId),
-});
+const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => {
+  const nonce = randomBytes(8).toString('hex');
+  return {
+    format: 1,
+    generation: spec.generation,
+    nonce,
+    bootId: await readBootId(),
+    mode: base.mode,
+    cgroup: cgroupOf(cgroups, spec.boxId, nonce),
+  };
+};
 
 const makeDirectories = async (box: BoxLayout, attempt: AttemptLayout, base: LaunchBase): Promise<void> => {
   const mode = directoryModeFor(base);
@@ -107,13 +111,20 @@ const makeDirectories = async (box: BoxLayout, attempt: AttemptLayout, base: Lau
   if (base.serviceIsRoot) await chown(attempt.guest, boxUid, boxUid);
 };
 
-/** Lets the shim loose; what it tells comes on the stream that is returned. */
+interface StartedShim {
+  /** What it tells. */
+  readonly ready: Readable;
+  /** Resolves when it has ended. */
+  readonly gone: Promise<unknown>;
+}
+
+/** Lets the shim loose. */
 const startShim = async (
   base: LaunchBase,
   plan: LaunchPlan,
   record: BootRecord,
   attempt: AttemptLayout,
-): Promise<Readable> => {
+): Promise<StartedShim> => {
   const errors = await open(attempt.shimErrors, 'a', 0o600);
   try {
     const child = spawn('sh', [base.scripts.shim, ...plan.wrapper, ...plan.program], {
@@ -133,7 +144,10 @@ const startShim = async (
       child.once('error', reject);
     });
     child.unref();
-    return child.stdio[3] as Readable; // a pipe that is not stdin is read
+    return {
+      ready: child.stdio[3] as Readable, // a pipe that is not stdin is read
+      gone: new Promise((resolve) => child.once('exit', resolve)),
+    };
   } finally {
     await errors.close();
   }

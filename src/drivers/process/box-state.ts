@@ -47,6 +47,7 @@ export const settle = async (boxId: BoxId, box: BoxLayout): Promise<BoxState> =>
     await removeTrace(box, record);
     return { kind: 'none' };
   }
+  if (record.bootId !== (await readBootId())) return ended(await settleExit(attempt, 'unknown'));
   const until = performance.now() + shimTimeoutMs;
   for (;;) {
     // In this order: a shim that is gone now has said all that it will ever say.

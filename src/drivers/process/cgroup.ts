@@ -55,9 +55,10 @@ export const findCgroups = async (): Promise<CgroupHost> => {
   return { parents, unifiedControllers };
 };
 
-export const cgroupOf = (host: CgroupHost, boxId: BoxId): CgroupPaths =>
+/** Groups for one boot: their name is used once, so nothing is ever found in them that does not belong there. */
+export const cgroupOf = (host: CgroupHost, boxId: BoxId, nonce: string): CgroupPaths =>
   Object.fromEntries(
-    Object.entries(host.parents).map(([tree, parent]) => [tree, join(parent, `boxledger-${boxId}`)]),
+    Object.entries(host.parents).map(([tree, parent]) => [tree, join(parent, `boxledger-${boxId}-${nonce}`)]),
   );
 
 export const hasMemoryLimit = (host: CgroupHost): boolean =>

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { BoxId } from '../../kernel/ids.ts';
 import { readIfThere } from './files.ts';
 import type { AttemptLayout } from './layout.ts';
-import { boxMark } from './process-tree.ts';
+import { bootMark } from './process-tree.ts';
 import type { ScriptFiles } from './scripts.ts';
 
 /**
@@ -33,6 +33,7 @@ export interface LaunchBase {
 
 export interface LaunchTarget {
   readonly boxId: BoxId;
+  readonly nonce: string;
   readonly hostname: string;
   readonly network: 'none' | 'host';
   readonly disk: string;
@@ -134,7 +135,7 @@ const unsharePlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
       ...['--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'],
       ...(target.network === 'none' ? ['--net'] : []),
       ...['--', 'sh', base.scripts.sandbox],
-      ...['env', '-i', ...environmentIn(node, target.boxId), 'sh', '-c', announceAndReap, 'init'],
+      ...['env', '-i', ...environmentIn(node, target), 'sh', '-c', announceAndReap, 'init'],
     ],
     program: programIn(base.nodePath, node),
     env: {
@@ -179,14 +180,27 @@ const bwrapPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
     ...['passwd', 'group', 'hosts', 'hostname'].flatMap((name) => [
       ...['--ro-bind', `${at(target.attempt.etc)}/${name}`, `/etc/${name}`],
     ]),
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--tmpfs', '/var/tmp'],
+    ...[
+      '--proc',
+      '/proc',
+      '--dev',
+      '/dev',
+      '--tmpfs',
+      '/dev/shm',
+      '--remount-ro',
+      '/dev',
+      '--tmpfs',
+      '/tmp',
+      '--tmpfs',
+      '/var/tmp',
+    ],
     ...['--bind', at(target.disk), home, '--bind', at(target.attempt.guest), guest],
     ...['--ro-bind', at(base.agentPath), agent],
     ...(node === undefined
       ? []
       : ['--ro-bind', at(node), node === base.nodePath ? '/opt/node/bin/node' : '/opt/node']),
     ...['--remount-ro', '/', '--chdir', home, '--'],
-    ...['env', '-i', ...environmentIn(node, target.boxId), 'sh', '-c', announce, 'init'],
+    ...['env', '-i', ...environmentIn(node, target), 'sh', '-c', announce, 'init'],
   ];
   return {
     wrapper: base.serviceIsRoot
@@ -206,7 +220,7 @@ const plainPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => ({
   wrapper: [
     ...(base.serviceIsRoot ? ['setpriv', ...dropTo(boxUid), '--'] : []),
     ...['env', '-i', `PATH=${dirname(base.nodePath)}:${systemPath}`],
-    ...[`HOME=${target.disk}`, 'USER=box', 'LOGNAME=box', 'LANG=C.UTF-8', `${boxMark}=${target.boxId}`],
+    ...[`HOME=${target.disk}`, 'USER=box', 'LOGNAME=box', 'LANG=C.UTF-8', ...marks(target)],
     ...['sh', '-c', announce, 'init'],
   ],
   program: [
@@ -227,11 +241,13 @@ const dropTo = (uid: number) => [
   ...['--inh-caps', '-all', '--ambient-caps', '-all', '--no-new-privs', '--pdeathsig', 'KILL'],
 ];
 
-const environmentIn = (node: string | undefined, boxId: BoxId) => [
+const environmentIn = (node: string | undefined, target: LaunchTarget) => [
   `PATH=${node === undefined ? '' : '/opt/node/bin:'}${systemPath}`,
   ...[`HOME=${home}`, 'USER=box', 'LOGNAME=box', 'SHELL=/bin/sh', 'TMPDIR=/tmp', 'LANG=C.UTF-8'],
-  `${boxMark}=${boxId}`,
+  ...marks(target),
 ];
+
+const marks = ({ boxId, nonce }: LaunchTarget) => [`BOXLEDGER_BOX_ID=${boxId}`, `${bootMark}=${nonce}`];
 
 const programIn = (nodePath: string, bound: string | undefined): LaunchPlan['program'] => [
   bound === undefined ? nodePath : '/opt/node/bin/node',

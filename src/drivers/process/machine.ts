@@ -153,7 +153,7 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
     const said = String((error as { stderr?: unknown }).stderr ?? '').trim();
     return said === ''
       ? 'the program or its files cannot be reached by the box'
-      : (said.split('\n').at(-1) ?? said);
+      : (said.split('\n')[0] ?? said);
   } finally {
     await removeTree(directory);
   }
@@ -167,6 +167,7 @@ const probeTarget = (directory: string): LaunchTarget & { readonly attempt: Atte
   const id = boxId('bx_0000000000000000');
   return {
     boxId: id,
+    nonce: '0'.repeat(16),
     hostname: 'probe',
     network: 'none',
     disk: join(directory, 'disk'),

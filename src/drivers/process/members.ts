@@ -34,9 +34,9 @@ export const listMembers = async (box: BoxProcesses): Promise<readonly ListedPro
     return lookAt([box.main.pid], box.record.bootId);
   }
   return treeOf({
-    boxId: box.boxId,
+    nonce: box.record.nonce,
     main: box.main,
-    shimPid: box.shim.pid,
+    shim: box.shim,
     ownPidNamespace: box.record.mode !== 'plain',
   });
 };

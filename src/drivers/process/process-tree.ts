@@ -3,7 +3,6 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../../events/process.ts';
-import type { BoxId } from '../../kernel/ids.ts';
 import { isDead, readStat } from '../process-identity.ts';
 import { errnoOf, readIfThere } from './files.ts';
 
@@ -12,9 +11,9 @@ import { errnoOf, readIfThere } from './files.ts';
  * namespace keeps orphans among them, whoever shares the shim's session or carries the box's mark in its environment.
  */
 export interface TreeQuery {
-  readonly boxId: BoxId;
+  readonly nonce: string;
   readonly main: ProcessIdentity;
-  readonly shimPid: number;
+  readonly shim: ProcessIdentity;
   /** A pid namespace of the box's own makes its init the parent of all orphans. */
   readonly ownPidNamespace: boolean;
 }
@@ -28,22 +27,22 @@ export interface ListedProcess {
   readonly cpuTicks: number;
 }
 
-/** Environment variable that each process of a box has, unless it took it off. */
-export const boxMark = 'BOXLEDGER_BOX_ID';
+/** Environment variable that names the boot which a process belongs to, unless the process took it off. */
+export const bootMark = 'BOXLEDGER_BOOT';
 
 /** The live processes of the box, its outermost one included, the shim and its helpers not. */
 export const treeOf = async (query: TreeQuery): Promise<readonly ListedProcess[]> => {
   const all = (await listProcesses(query.main.bootId)).filter(({ identity }) => identity.pid !== process.pid);
   const members = new Set<number>();
-  const mainLives = all.some(
-    ({ identity }) => identity.pid === query.main.pid && identity.startTime === query.main.startTime,
-  );
-  if (mainLives) members.add(query.main.pid);
+  const isListed = ({ pid, startTime }: ProcessIdentity) =>
+    all.some(({ identity }) => identity.pid === pid && identity.startTime === startTime);
+  // The number of a session whose leader is gone may be that of another session by now.
+  const session = isListed(query.shim) ? query.shim.pid : undefined;
+  if (isListed(query.main)) members.add(query.main.pid);
   if (!query.ownPidNamespace)
     for (const { identity, parentPid, sessionId } of all) {
-      if (identity.pid === query.shimPid || parentPid === query.shimPid) continue;
-      if (sessionId === query.shimPid || (await hasMark(identity.pid, query.boxId)))
-        members.add(identity.pid);
+      if (identity.pid === session || parentPid === session) continue;
+      if (sessionId === session || (await hasMark(identity.pid, query.nonce))) members.add(identity.pid);
     }
   // Parents may come after their children in the list.
   for (let before = -1; before !== members.size; ) {
@@ -109,10 +108,10 @@ const listByPs = async (bootId: string): Promise<readonly ListedProcess[]> => {
   });
 };
 
-const hasMark = async (pid: number, boxId: BoxId): Promise<boolean> => {
+const hasMark = async (pid: number, nonce: string): Promise<boolean> => {
   try {
     const environment = await readIfThere(join('/proc', String(pid), 'environ'));
-    return environment?.split('\0').includes(`${boxMark}=${boxId}`) === true;
+    return environment?.split('\0').includes(`${bootMark}=${nonce}`) === true;
   } catch (error) {
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') return false; // another user's: not a box of ours
     throw error;

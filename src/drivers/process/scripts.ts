@@ -69,20 +69,20 @@ tell main
 # The box can put anything in place of its socket. What the host connects to is a name that the box cannot reach, made
 # without following links and kept only if it is a socket.
 link() {
-  inside="$BL_RUN/guest/agent.sock"
+  inside="$BL_RUN/guest/agent.sock" outside="$BL_RUN/agent.sock.new"
   pause=0.02 tries=0
-  until [ -S "$inside" ]; do
-    kill -0 "$main" 2>/dev/null || return
+  while kill -0 "$main" 2>/dev/null; do
+    if [ -S "$inside" ] && { ln -P "$inside" "$outside" || ln "$inside" "$outside"; }; then
+      if [ -S "$outside" ] && [ ! -h "$outside" ]; then
+        mv -f "$outside" "$BL_RUN/../agent.sock"
+        return
+      fi
+      rm -f "$outside"
+    fi
     tries=$((tries + 1))
     [ $tries -lt 500 ] || pause=1
-    sleep $pause 2>/dev/null || sleep 1
+    sleep $pause || sleep 1
   done
-  ln -P "$inside" "$BL_RUN/agent.sock.new" 2>/dev/null || ln "$inside" "$BL_RUN/agent.sock.new" || return
-  if [ -S "$BL_RUN/agent.sock.new" ] && [ ! -h "$BL_RUN/agent.sock.new" ]; then
-    mv -f "$BL_RUN/agent.sock.new" "$BL_RUN/../agent.sock"
-  else
-    rm -f "$BL_RUN/agent.sock.new"
-  fi
 }
 link < /dev/null > /dev/null 2>&1 3>&- 9>&- &
 
@@ -169,7 +169,7 @@ ln -s /proc/self/fd dev/fd
 ln -s /proc/self/fd/0 dev/stdin
 ln -s /proc/self/fd/1 dev/stdout
 ln -s /proc/self/fd/2 dev/stderr
-mount -n -o remount,ro,nosuid,noexec dev
+mount -n -o remount,bind,ro,nosuid,noexec dev
 mount -n -t proc -o nosuid,nodev,noexec proc proc
 
 # Without any of these tools loopback stays down; nothing else is lost.
@@ -183,12 +183,18 @@ pivot_root . .host
 cd /
 umount -n -l /.host
 rmdir /.host
-mount -n -o remount,ro,nosuid,nodev /
+mount -n -o remount,bind,ro,nosuid,nodev /
 cd /home/box
 
+# A root that is only its namespace's must make the map of the next one while it has its rights; it loses them with it,
+# since it is no root there.
+if [ -z "$BL_UID" ]; then
+  exec unshare --user --map-user=1000 --map-group=1000 -- \\
+    setpriv --inh-caps -all --ambient-caps -all --no-new-privs --pdeathsig KILL -- "$@"
+fi
 if [ -n "$BL_USER_NAMESPACE" ]; then set -- unshare --user --map-user=1000 --map-group=1000 -- "$@"; fi
-if [ -n "$BL_UID" ]; then set -- --reuid "$BL_UID" --regid "$BL_UID" --clear-groups -- "$@"; else set -- -- "$@"; fi
-exec setpriv --bounding-set -all --inh-caps -all --ambient-caps -all --no-new-privs --pdeathsig KILL "$@"
+exec setpriv --reuid "$BL_UID" --regid "$BL_UID" --clear-groups --bounding-set -all --inh-caps -all \\
+  --ambient-caps -all --no-new-privs --pdeathsig KILL -- "$@"
 `;
 
 export interface InstalledFiles extends ScriptFiles {

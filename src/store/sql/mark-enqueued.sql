@@ -5,5 +5,4 @@ WITH open AS (
   ORDER BY effect_id
   FOR UPDATE)
 UPDATE boxledger.effects e SET last_enqueued_at = statement_timestamp()
-FROM open o
-WHERE e.effect_id = o.effect_id
+WHERE e.effect_id = ANY (ARRAY(SELECT effect_id FROM open))

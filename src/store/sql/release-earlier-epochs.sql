@@ -7,6 +7,5 @@ WITH held AS (
   FOR UPDATE)
 UPDATE boxledger.effects e
 SET state = 'pending', lease_until = NULL, holder_host_id = NULL, holder_epoch = NULL, last_enqueued_at = NULL
-FROM held h
-WHERE e.effect_id = h.effect_id
+WHERE e.effect_id = ANY (ARRAY(SELECT effect_id FROM held))
 RETURNING e.effect_id

@@ -11,6 +11,5 @@ WITH overdue AS (
 UPDATE boxledger.effects e
 SET state = 'claimed', attempt = attempt + 1, holder_host_id = NULL, holder_epoch = NULL,
   lease_until = statement_timestamp() + $2 * interval '1 millisecond'
-FROM overdue o
-WHERE e.effect_id = o.effect_id
+WHERE e.effect_id = ANY (ARRAY(SELECT effect_id FROM overdue))
 RETURNING e.effect_id, e.attempt, e.tenant, e.box_id, e.generation, e.kind, e.correlation_id

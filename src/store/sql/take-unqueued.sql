@@ -9,7 +9,6 @@ WITH waiting AS (
   LIMIT $2
   FOR UPDATE SKIP LOCKED)
 UPDATE boxledger.effects e SET last_enqueued_at = statement_timestamp()
-FROM waiting w
-WHERE e.effect_id = w.effect_id
+WHERE e.effect_id = ANY (ARRAY(SELECT effect_id FROM waiting))
 RETURNING e.effect_id, e.host_id,
   greatest(0, ceil(extract(epoch FROM e.due_at - statement_timestamp()) * 1000))::integer AS delay_ms

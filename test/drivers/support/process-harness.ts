@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +11,7 @@ import { createProcessDriver } from '../../../src/drivers/process/process-driver
 import { BoxledgerError } from '../../../src/kernel/errors.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import type { DriverHarness } from '../../contract/driver.ts';
-import { eventually } from '../../support/eventually.ts';
+import { askAgent } from './stand-in.ts';
 
 export const standInAgent = fileURLToPath(new URL('stand-in-agent.cjs', import.meta.url));
 
@@ -67,31 +66,12 @@ export const openProcessHarness = async (
     markDisk: (box) => ask(box, `require('fs').writeFileSync(process.env.HOME + '/mark', 'here')`),
     diskIsMarked: (box) => ask(box, `require('fs').existsSync(process.env.HOME + '/mark')`),
     leavings: (box) => leavingsOf(dataDir, box),
-    close: () => rm(dataDir, { recursive: true }),
+    close: async () => {
+      for (const box of await driver.list()) await driver.kill(box);
+      await rm(dataDir, { recursive: true });
+    },
   };
 };
-
-/** One question to the stand-in agent of a box; waits until it listens. */
-export const askAgent = async <Value>(driver: Driver, box: BoxId, expression: string): Promise<Value> => {
-  const path = (driver.guestAddress(box) ?? '').replace(/^unix:/, '');
-  const line = await eventually(`an answer from ${box}`, () => exchange(path, expression));
-  const answer = JSON.parse(line) as { readonly value?: Value; readonly error?: string };
-  if (answer.error !== undefined) throw new Error(answer.error);
-  return answer.value as Value; // the test knows what it asked for
-};
-
-/** Undefined when nobody listens, or nothing was said before the end. */
-const exchange = (path: string, expression: string): Promise<string | undefined> =>
-  new Promise((resolve) => {
-    let said = '';
-    const socket = connect(path, () => socket.write(`${expression.replaceAll('\n', ' ')}\n`));
-    socket.on('data', (chunk) => {
-      said += chunk.toString();
-      if (said.endsWith('\n')) socket.end();
-    });
-    socket.on('error', () => resolve(undefined));
-    socket.on('close', () => resolve(said.endsWith('\n') ? said : undefined));
-  });
 
 /** Everything that the host has of a box but its disk and what is known of its end. */
 export const leavingsOf = async (dataDir: string, box: BoxId): Promise<readonly string[]> => [

@@ -1,0 +1,50 @@
+import { posix } from 'node:path';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { checkSymlink, partsOfEntry, resolveInBox } from '../../src/agent/transfer-paths.ts';
+
+const segment = fc.constantFrom('a', 'b', '..', '.', '', '...', 'x y');
+const path = fc.array(segment, { maxLength: 8 }).map((segments) => segments.join('/'));
+
+test('whatever entry is let through lies below the destination', () => {
+  fc.assert(
+    fc.property(path, (entry) => {
+      let parts: readonly string[];
+      try {
+        parts = partsOfEntry(entry);
+      } catch {
+        return;
+      }
+      const place = posix.join('/destination', ...parts);
+      expect(place === '/destination' || place.startsWith('/destination/')).toBe(true);
+      expect(place).toBe(posix.join('/destination', entry).replace(/(.)\/$/, '$1'));
+    }),
+  );
+});
+
+test('whatever link is let through leads to a place below the destination', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom('a', 'b'), { minLength: 1, maxLength: 4 }),
+      path,
+      (parts, target) => {
+        try {
+          checkSymlink(parts.join('/'), parts, target);
+        } catch {
+          return;
+        }
+        const place = posix.resolve(posix.dirname(posix.join('/destination', ...parts)), target);
+        expect(place === '/destination' || place.startsWith('/destination/')).toBe(true);
+      },
+    ),
+  );
+});
+
+test('a path of a request is taken from the home unless it is absolute', () => {
+  expect(resolveInBox('a/../b', '/home/box')).toBe('/home/box/b');
+  expect(resolveInBox('/etc/', '/home/box')).toBe('/etc');
+  for (const bad of ['', 'a\0b', 'x'.repeat(5000)])
+    expect(() => resolveInBox(bad, '/home/box')).toThrow(
+      expect.objectContaining({ code: 'InvalidArgument' }),
+    );
+});

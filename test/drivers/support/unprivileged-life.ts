@@ -1,0 +1,48 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { eventually } from '../../support/eventually.ts';
+import { never, newBoxId, specOf } from './spec.ts';
+import { askAgent } from './stand-in.ts';
+
+// A box's life under a service that is an ordinary user: prints what was seen, as JSON. Arguments: data directory, agent,
+// mode (empty: the best).
+const [dataDir = '', agentPath = '', mode = ''] = process.argv.slice(2);
+const driver = await createProcessDriver({
+  dataDir,
+  agentPath,
+  mode: mode === '' ? undefined : (mode as 'plain'), // the test names one
+});
+const id = newBoxId();
+const { process: main } = await driver.boot(specOf(id), never);
+const ask = <Value>(expression: string) => askAgent<Value>(driver, id, expression);
+const counted = () => statSync(join(dataDir, 'boxes', id, 'disk', 'count')).size;
+
+await ask(
+  'void setInterval(() => require("fs").appendFileSync(process.env.HOME + "/count", "."), 1) && new Promise((r) => setTimeout(r, 20))',
+);
+await ask('void require("child_process").spawn("sleep", ["1000"], { detached: true }).unref()');
+const status = await ask<string>('require("fs").readFileSync("/proc/self/status", "utf8")');
+const network = await ask<readonly string[]>('Object.keys(require("os").networkInterfaces())');
+const seesDataDir = await ask<boolean>(`require("fs").existsSync(${JSON.stringify(dataDir)})`);
+const usage = await driver.usage(id);
+
+await driver.freeze(id, main);
+const frozen = await driver.observe(id);
+const before = counted();
+await new Promise((resolve) => setTimeout(resolve, 300)); // time for it to count on, if it could
+const countedWhileFrozen = counted() > before;
+await driver.unfreeze(id, main);
+await eventually('it to count on', () => counted() > before);
+const thawed = await driver.observe(id);
+
+await driver.freeze(id, main);
+await driver.kill(id);
+const ended = await driver.observe(id);
+console.log(
+  JSON.stringify({
+    id,
+    isolation: await driver.isolation(),
+    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended },
+  }),
+);
