@@ -3,7 +3,14 @@ import { consistencySchema, placementSchema, stopMannerSchema } from './box-even
 import { boxOptionsSchema } from './box-options.ts';
 import { failureSchema } from './failure.ts';
 import { exitSchema, processIdentitySchema, stagesSchema } from './process.ts';
-import { boxIdSchema, effectIdSchema, nameSchema, tenantIdSchema, timestampSchema } from './schemas.ts';
+import {
+  boxIdSchema,
+  durationMsSchema,
+  effectIdSchema,
+  nameSchema,
+  tenantIdSchema,
+  timestampSchema,
+} from './schemas.ts';
 
 const process = processIdentitySchema.nullable();
 
@@ -17,7 +24,8 @@ export const effectKinds = {
     result: z.strictObject({ process: processIdentitySchema, stagesMs: stagesSchema, tookOver: z.boolean() }),
   },
   'vm.shutdown': {
-    args: z.strictObject({ process, frozen: z.boolean() }),
+    /** `guestMs`: how long the box may take to shut down by itself. */
+    args: z.strictObject({ process, frozen: z.boolean(), guestMs: durationMsSchema }),
     result: z.strictObject({ exit: exitSchema, manner: stopMannerSchema, failures: z.array(failureSchema) }),
   },
   'vm.pause': {

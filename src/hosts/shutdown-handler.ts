@@ -5,8 +5,6 @@ import type { EffectResult } from '../events/effects.ts';
 import type { Failure } from '../events/failure.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { limits } from '../kernel/limits.ts';
-import { msOf } from '../kernel/time.ts';
 import { withinLimit } from './time-limit.ts';
 import type { Workshop } from './workshop.ts';
 
@@ -27,7 +25,7 @@ export const shutdownHandler =
     let end: { exit: Exit; manner: Manner } | undefined;
     if (found.kind === 'running') {
       await climb.unfreeze(found.process, args.frozen || found.frozen);
-      end = (await climb.askGuest(found.process)) ?? (await climb.askProcesses(found.process));
+      end = (await climb.askGuest(found.process, args.guestMs)) ?? (await climb.askProcesses(found.process));
     }
     guests.drop(boxId);
     // Also when all has ended: sockets, mounts and stray processes go with it.
@@ -60,10 +58,9 @@ class Climb {
     });
   }
 
-  async askGuest(process: ProcessIdentity) {
+  async askGuest(process: ProcessIdentity, limitMs: number) {
     const guest = this.#shop.guests.of(this.#context.intent.boxId);
     if (guest === null) return undefined;
-    const limitMs = this.#guestMs();
     return this.#rung('graceful', () =>
       this.#within('guest shutdown', limitMs, async (signal) => {
         await guest.shutdown(signal);
@@ -108,14 +105,6 @@ class Climb {
 
   #within<T>(what: string, limitMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return withinLimit(what, limitMs, this.#context.signal, work);
-  }
-
-  /** The deadline holds the caller's time for the guest, and a known time for everything else. */
-  #guestMs(): number {
-    const { limits: steps, clock } = this.#shop;
-    if (steps.shutdownGuestMs !== undefined) return steps.shutdownGuestMs;
-    const leftMs = msOf(this.#context.intent.deadline) - msOf(clock.now());
-    return Math.max(0, leftMs - limits.shutdownTermTimeoutMs - limits.effectMarginMs);
   }
 }
 

@@ -7,8 +7,6 @@ import type { GuestRegistry } from './guests.ts';
 /** How long each step may take, in milliseconds. */
 export interface StepLimits {
   readonly bootMs: number;
-  /** For a box to shut down by itself; undefined: what the effect's deadline leaves for it. */
-  readonly shutdownGuestMs: number | undefined;
   readonly shutdownTermMs: number;
   readonly freezeMs: number;
   readonly thawMs: number;
@@ -16,7 +14,6 @@ export interface StepLimits {
 
 export const defaultStepLimits: StepLimits = {
   bootMs: limits.bootTimeoutMs,
-  shutdownGuestMs: undefined,
   shutdownTermMs: limits.shutdownTermTimeoutMs,
   freezeMs: limits.freezeTimeoutMs,
   thawMs: limits.thawTimeoutMs,

@@ -1,11 +1,13 @@
 import { processIo } from '../cli/io.ts';
 import { runCli } from '../cli/program.ts';
-import { diagnose } from './doctor.ts';
-import { migrateDatabase } from './migrate.ts';
-import { serve } from './serve.ts';
+import type { ServerCommands } from '../cli/server-commands.ts';
+
+/** What makes a server is loaded only by the commands that need it: a client's start in a fraction of the time. */
+const server: ServerCommands = {
+  serve: async (...to) => (await import('./serve.ts')).serve(...to),
+  migrate: async (options) => (await import('./migrate.ts')).migrateDatabase(options),
+  doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
+};
 
 /** The `boxledger` program: the client's commands, and those that are a server's. */
-await runCli(
-  { io: processIo(), server: { serve, migrate: migrateDatabase, doctor: diagnose } },
-  process.argv.slice(2),
-);
+await runCli({ io: processIo(), server }, process.argv.slice(2));

@@ -1,4 +1,5 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
+import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
 import { LogFeed } from '../commands/log-feed.ts';
@@ -8,6 +9,7 @@ import type { Driver } from '../drivers/driver.ts';
 import { Dispatcher } from '../effects/dispatcher.ts';
 import type { EffectQueue } from '../effects/effect-queue.ts';
 import { Sweeper } from '../effects/sweeper.ts';
+import type { EffectIntent } from '../events/effects.ts';
 import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
@@ -57,9 +59,10 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
   const { store, queue, log } = options;
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
-    const { door, feed } = openCommandSide(options, teardown);
+    const { door, feed, asked } = openCommandSide(options, teardown);
     const guests = new GuestRegistry(options.driver, connectGuest);
     const host = await joinHost(options, door, guests);
+    asked.on('effects', (effects) => host.notice(effects));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const lost = await reportLostExecs(store.execs, door, host.hostId);
     if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
@@ -79,12 +82,14 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
   const dispatcher = new Dispatcher({ queue, outbox: store.outbox, clock: systemClock, log, crash });
   teardown.add('dispatcher', () => dispatcher.idle());
+  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]] }>();
+  asked.on('effects', (effects) => dispatcher.dispatch(effects));
   const door = new Door({
     store: store.events,
     log: store.log,
     clock: systemClock,
     ids: randomIds,
-    onEffects: (effects) => dispatcher.dispatch(effects),
+    onEffects: (effects) => asked.emit('effects', effects),
     crash,
     keepStates,
   });
@@ -93,7 +98,7 @@ const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: T
     onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),
   });
   teardown.add('log tail', () => tail.stop());
-  return { door, feed: new LogFeed(store.log, tail) };
+  return { door, feed: new LogFeed(store.log, tail), asked };
 };
 
 const joinHost = (options: PlaneOptions, door: Door, guests: GuestRegistry): Promise<Host> =>

@@ -15,7 +15,8 @@ import { systemClock } from '../../src/main/system-clock.ts';
 import { silent } from './plane.ts';
 import { scriptedGuest } from './scripted-guest.ts';
 
-const quick = { bootMs: 200, shutdownGuestMs: 50, shutdownTermMs: 50, freezeMs: 50, thawMs: 50 };
+const quickGuestMs = 50;
+const quick = { bootMs: 200, shutdownTermMs: 50, freezeMs: 50, thawMs: 50 };
 export const code = (value: number) => ({ kind: 'code', code: value }) as const;
 const bootArgs = { name: 'some', options: boxOptionsSchema.parse({}) };
 
@@ -68,8 +69,13 @@ export const oneBox = (
     exit,
     boot: (signal = open, generation = 1) =>
       handlers['vm.boot'](bootArgs, { ...context('vm.boot', bootArgs, generation), signal }),
-    shutdown: (args: EffectArgs<'vm.shutdown'> = { process: null, frozen: false }, signal = open) =>
-      handlers['vm.shutdown'](args, { ...context('vm.shutdown', args, 1), signal }),
+    shutdown: (
+      { process = null, frozen = false }: Partial<EffectArgs<'vm.shutdown'>> = {},
+      signal = open,
+    ) => {
+      const args = { process, frozen, guestMs: quickGuestMs };
+      return handlers['vm.shutdown'](args, { ...context('vm.shutdown', args, 1), signal });
+    },
     pause: (args: EffectArgs<'vm.pause'>, signal = open) =>
       handlers['vm.pause'](args, { ...context('vm.pause', args, 1), signal }),
     resume: (args: EffectArgs<'vm.resume'>) =>

@@ -2,7 +2,7 @@ import type { EffectIntent, EffectKind } from '../../events/effects.ts';
 import { assert } from '../../kernel/assert.ts';
 import { plusMs } from '../../kernel/time.ts';
 import type { BoxChartEvent, BoxContext } from './box-context.ts';
-import { retryDelayMs } from './box-timeouts.ts';
+import { guestMsOf, retryDelayMs } from './box-timeouts.ts';
 
 export type IntentOf<Kind extends EffectKind> = Extract<EffectIntent, { kind: Kind }>;
 
@@ -17,8 +17,11 @@ export const bootIntent = (asked: Asked): IntentOf<'vm.boot'> => {
 };
 
 export const shutdownIntent = (asked: Asked): IntentOf<'vm.shutdown'> => {
-  const { process, frozen } = asked.context;
-  return { ...intentBase(asked), kind: 'vm.shutdown', args: { process, frozen } };
+  const { context, event } = asked;
+  const { process, frozen, retries } = context;
+  const backoffMs = retries === 0 ? 0 : retryDelayMs(retries);
+  const guestMs = 'timeoutMs' in event.data ? guestMsOf(event.data.timeoutMs - backoffMs) : 0;
+  return { ...intentBase(asked), kind: 'vm.shutdown', args: { process, frozen, guestMs } };
 };
 
 export const pauseIntent = (asked: Asked): IntentOf<'vm.pause'> => ({

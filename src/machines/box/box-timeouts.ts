@@ -10,6 +10,9 @@ export const diskRemoveTimeoutMs = limits.diskRemoveTimeoutMs + limits.effectMar
 export const stopTimeoutMs = (guestMs: number = limits.shutdownGuestTimeoutMs): number =>
   guestMs + limits.shutdownTermTimeoutMs + limits.effectMarginMs;
 
+/** What `stopTimeoutMs` was made of: the part that is the box's own. */
+export const guestMsOf = (timeoutMs: number): number => Math.max(0, timeoutMs - stopTimeoutMs(0));
+
 /** Pause before the `retry`-th repetition of an effect that failed. */
 export const retryDelayMs = (retry: number): number =>
   Math.min(limits.retryFirstDelayMs * 2 ** (retry - 1), limits.retryMaxDelayMs);
