@@ -16,8 +16,9 @@ export interface ScriptFiles {
 
 /**
  * The shim: one cheap process per box, in a session of its own, so that the box outlives the service. Environment:
- * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespace, so what
- * the box left behind may still hold the console, and descriptor 4 is to be its socket's directory). Arguments: the command that makes the box. Descriptor 3: who boots is told there.
+ * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespaces, so what
+ * the box left behind may still hold the console, and descriptor 4 is to be the directory of its socket). Arguments: the
+ * command that makes the box. Descriptor 3: whoever boots is told there.
  *
  * 1. It says who it is (`shim`), then takes the ticket. Whoever renames the ticket first wins: this shim, or somebody who
  *    wants that no box comes of it. So a shim that nobody heard of again cannot bring up a second box.

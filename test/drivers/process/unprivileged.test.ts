@@ -13,7 +13,7 @@ const isRoot = process.getuid?.() === 0;
 
 let program: Bundle;
 beforeAll(async () => {
-  program = await bundle('unprivileged-life');
+  program = await bundle(new URL('../support/unprivileged-life.ts', import.meta.url));
 });
 afterAll(() => program?.remove());
 
