@@ -28,9 +28,11 @@ for (const mode of await workingModes())
     const ask = async (expression: string) => {
       const id = newBoxId();
       await driver.boot(specOf(id), never);
-      const answer = await askAgent(driver, id, expression);
-      await driver.kill(id);
-      return answer;
+      try {
+        return await askAgent(driver, id, expression);
+      } finally {
+        await driver.kill(id);
+      }
     };
     const version = 'require("child_process").execSync("node --version && command -v node").toString()';
     const seen = mode === 'plain' ? nodePath : '/opt/node/bin/node';
