@@ -1,11 +1,14 @@
 import {
+  assertSchemaCompatibility,
   type BackendFactory,
   isPgPool,
+  LATEST_SCHEMA_VERSION,
   PostgresConnection,
   type PostgresConnectionOptions,
   PostgresQueueBackend,
   Queue,
   runMigrations,
+  SchemaMigrationRequiredError,
   Worker,
 } from 'bullmq';
 import pg from 'pg';
@@ -40,7 +43,7 @@ const producerPoolSize = 4;
 
 /**
  * BullMQ on Postgres: nothing to install. Its connections are its own, so that its transactions never wait for ours, and
- * each consumer has a pool to itself. Creates or migrates the schema.
+ * each consumer has a pool to itself. Creates or migrates the schema, unless that is done: who only works the queue may not.
  */
 export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCarrier> => {
   const pools = new Set<pg.Pool>();
@@ -54,12 +57,7 @@ export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCa
   };
   const producer = open(producerPoolSize);
   try {
-    const client = await producer.connect();
-    try {
-      await runMigrations(client, schema);
-    } finally {
-      client.release();
-    }
+    await prepare(producer);
   } catch (error) {
     await end(producer);
     throw unavailable(error);
@@ -76,6 +74,31 @@ export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCa
       await Promise.all([...pools].map(end));
     },
   };
+};
+
+/** Makes BullMQ's schema, for whoever migrates a database in which the service only works. */
+export const prepareQueueSchema = async (url: string, log: Logger): Promise<void> => {
+  const pool = openPool(url, 1, log);
+  try {
+    await prepare(pool);
+  } catch (error) {
+    throw unavailable(error);
+  } finally {
+    await pool.end();
+  }
+};
+
+const prepare = async (pool: pg.Pool): Promise<void> => {
+  const client = await pool.connect();
+  try {
+    const version = await assertSchemaCompatibility(client, schema).catch((error: unknown) => {
+      if (error instanceof SchemaMigrationRequiredError) return 0;
+      throw error;
+    });
+    if (version < LATEST_SCHEMA_VERSION) await runMigrations(client, schema);
+  } finally {
+    client.release();
+  }
 };
 
 const openPool = (url: string, size: number, log: Logger): pg.Pool => {

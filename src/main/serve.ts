@@ -18,9 +18,11 @@ import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
+import { admitService } from '../store/roles.ts';
 import { openStore } from '../store/store.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
+import { prepareDatabase, warnOfPower } from './prepare-database.ts';
 import { randomIds } from './random-ids.ts';
 import { Teardown } from './teardown.ts';
 
@@ -42,11 +44,9 @@ export const serve = async (
     teardown.add('lock', () => lock.release());
     const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
     const driver = await openDriver(options, log);
-    const databaseUrl = options.databaseUrl ?? (await openDatabase(dataDir, log, teardown));
+    const databaseUrl = await openDatabase(options, log, teardown);
     const store = await openStore({ databaseUrl, log });
     teardown.add('store', () => store.close());
-    const applied = await store.migrate();
-    if (applied.length > 0) log.info({ applied }, 'schema migrated');
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
     teardown.add('queue', () => queue.close());
@@ -78,10 +78,19 @@ export const serve = async (
 const logTo = ({ logLevel }: ServeOptions): Logger =>
   pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
 
-const openDatabase = async (dataDir: string, log: Logger, teardown: Teardown): Promise<string> => {
+/** A database that is ready to be worked with, by the URL to work by: where all of it is ours, the service's role's. */
+const openDatabase = async (options: ServeOptions, log: Logger, teardown: Teardown): Promise<string> => {
+  const { databaseUrl, dataDir } = options;
+  if (databaseUrl !== undefined) {
+    const { standing } = await prepareDatabase(databaseUrl, options, log);
+    warnOfPower(standing, log);
+    return databaseUrl;
+  }
   const postgres = await openEmbeddedPostgres(dataDir, log);
   teardown.add('embedded Postgres', () => postgres.close());
-  return postgres.url;
+  await prepareDatabase(postgres.url, options, log);
+  await admitService(postgres.url, postgres.serviceUrl);
+  return postgres.serviceUrl;
 };
 
 const openCarrier = (

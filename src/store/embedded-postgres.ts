@@ -16,6 +16,8 @@ import type { StoreLog } from './store-log.ts';
 export interface EmbeddedPostgres {
   /** Stays the same for as long as this is open, also when Postgres has to be started anew. */
   readonly url: string;
+  /** The same database for the service's role, once `admitService` has let it in. */
+  readonly serviceUrl: string;
   /** Stops Postgres; resolves when all it had to write is written. */
   close(): Promise<void>;
 }
@@ -32,6 +34,7 @@ interface Cluster {
 }
 
 const user = 'boxledger';
+const serviceUser = 'boxledger_service';
 const database = 'boxledger';
 /** Only part of the socket's file name. */
 const socketPort = 5432;
@@ -86,7 +89,11 @@ export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Prom
     }
   }
   const keeper = keep(launcher, cluster, running, log);
-  return { url: urlOf(cluster, database), close: keeper };
+  return {
+    url: urlOf(cluster, database),
+    serviceUrl: urlOf(cluster, database, serviceUser),
+    close: keeper,
+  };
 };
 
 /** Resolved, because Postgres processes are found by the real path of their working directory. */
@@ -155,10 +162,10 @@ const freePort = async (): Promise<number> => {
   return address.port;
 };
 
-const urlOf = ({ home, password, address }: Cluster, name: string): string =>
+const urlOf = ({ home, password, address }: Cluster, name: string, role = user): string =>
   address.kind === 'socket'
-    ? `postgres://${user}:${password}@localhost:${address.port}/${name}?host=${encodeURIComponent(home)}`
-    : `postgres://${user}:${password}@127.0.0.1:${address.port}/${name}`;
+    ? `postgres://${role}:${password}@localhost:${address.port}/${name}?host=${encodeURIComponent(home)}`
+    : `postgres://${role}:${password}@127.0.0.1:${address.port}/${name}`;
 
 /** Resolves with the running child once the database can be used. */
 const start = async (launcher: PostgresLauncher, cluster: Cluster, log: StoreLog): Promise<ChildProcess> => {

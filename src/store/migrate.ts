@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { z } from 'zod';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { inTransaction, withConnection } from './database.ts';
+import { statement } from './statement.ts';
 
 interface Migration {
   readonly number: number;
@@ -16,25 +17,29 @@ const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
 /** PostgreSQL 15.0, as `server_version_num` counts. */
 const serverVersionMin = 150_000;
 /** Any number, the same in every process: whoever holds it migrates. */
-const advisoryLock = 6_021_966_114;
+export const migrationLock = 6_021_966_114;
+
+const keepEpoch = statement('keep-epoch');
 
 const serverRow = z.object({ number: z.coerce.number(), text: z.string() });
 const appliedRow = z.object({ number: z.int(), name: z.string() });
 
 /**
- * Brings the schema `boxledger` up to this program, and returns the names of the migrations that were applied: none when it
+ * Brings the schema `boxledger` up to this program, begins an epoch of the log when the database has moved, and returns the names of the migrations that were applied: none when it
  * already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
- * schema is newer than this program, `Unsupported` when the server is too old.
+ * schema is newer than this program, `Unsupported` when the server is too old, `PermissionDenied` when the role may not.
  */
 export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
   withConnection(databaseUrl, async (client) => {
     await checkServer(client);
-    await client.query('SELECT pg_advisory_lock($1)', [advisoryLock]);
+    await client.query('SELECT pg_advisory_lock($1)', [migrationLock]);
     const known = readMigrations();
     const done = await readApplied(client);
     refuseNewer(known, done);
     const missing = known.filter(({ number }) => !done.some((migration) => migration.number === number));
+    if (missing.length > 0) await refusePowerless(client);
     for (const migration of missing) await apply(client, migration);
+    await client.query(keepEpoch.text);
     return missing.map(({ name }) => name);
   });
 
@@ -59,8 +64,11 @@ const readMigrations = (): readonly Migration[] =>
       return [{ number: Number(number), name: file.slice(0, -'.sql'.length), sql }];
     });
 
+/** The service's role, which may not make anything, finds what its owner made. */
 const readApplied = async (client: pg.Client) => {
-  await client.query(`
+  const { rowCount } = await client.query("SELECT WHERE to_regclass('boxledger.migrations') IS NOT NULL");
+  if (rowCount === 0)
+    await client.query(`
     CREATE SCHEMA IF NOT EXISTS boxledger;
     CREATE TABLE IF NOT EXISTS boxledger.migrations (
       number integer PRIMARY KEY,
@@ -79,6 +87,15 @@ const refuseNewer = (known: readonly Migration[], done: readonly { number: numbe
     `the database was migrated by a newer boxledger (${newest.name} is unknown here)`,
     { help: 'Run the newer boxledger; a database is never migrated back.', details: { newest: newest.name } },
   );
+};
+
+/** The service's role only works with what its owner made. */
+const refusePowerless = async (client: pg.Client) => {
+  const { rowCount } = await client.query("SELECT WHERE has_schema_privilege('boxledger', 'CREATE')");
+  if (rowCount === 1) return;
+  throw new BoxledgerError('PermissionDenied', 'the database is behind, and its role may not migrate it', {
+    help: 'Run boxledger migrate as the owner of the schema, or as a superuser.',
+  });
 };
 
 const apply = (client: pg.Client, { number, name, sql }: Migration) =>

@@ -1,24 +1,30 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { prepareDatabase } from '../../src/main/prepare-database.ts';
 import { serve } from '../../src/main/serve.ts';
 import { buildAgent } from '../support/agent-process.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createLogin, type TestLogin } from '../support/roles.ts';
 import { type CliUnderTest, cli, jsonLines, startCli } from './in-process.ts';
 
-/** The command line against the server as it is: real Postgres, real processes in real boxes. */
+/** The command line against the server as it is: real Postgres, with the service's rights, real processes in real boxes. */
 let dataDir: string;
 let database: TestDatabase;
+let service: TestLogin;
 let server: CliUnderTest | undefined;
 
 beforeAll(async () => {
   await buildAgent();
   database = await createDatabase();
+  await prepareDatabase(database.url, {}, pino({ level: 'silent' }));
+  service = await createLogin(database.url, 'boxledger_service');
   dataDir = await mkdtemp(join(tmpdir(), 'boxledger-cli-real-'));
   const started = startCli(
     ['serve', '--json', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'silent'],
-    { env: { DATABASE_URL: database.url }, server: { serve } },
+    { env: { DATABASE_URL: service.url }, server: { serve } },
   );
   server = started;
   const early = await Promise.race([started.shown('"ready":true'), started.done]);
@@ -31,6 +37,7 @@ afterAll(async () => {
     await run('rm', '-f', box.name);
   server.signal('SIGTERM');
   await server.done;
+  await service.drop();
   await database.drop();
   await rm(dataDir, { recursive: true, force: true });
 });

@@ -1,17 +1,18 @@
 -- Events of all streams in an order that no later commit can change: by (transaction id, position), and only those of
--- transactions below the snapshot's xmin, for all of these have ended. A transaction that writes anywhere on the server
--- holds later events back until it ends, but none is ever skipped.
+-- transactions below the horizon (the snapshot's xmin, numbered by the log's epoch), for all of these have ended. A
+-- transaction that writes anywhere on the server holds later events back until it ends, but none is ever skipped.
 -- $1 transaction id and $2 position after which, $3 most events; filters, null for any: $4 tenant, $5 stream id,
 -- $6 categories (first part of the stream id), $7 types. A row for each event, or one of nulls when there is none; on each,
--- whether committed events are held back now. Takes no locks.
+-- the horizon, and whether committed events are held back now. Takes no locks.
 SELECT page.*,
-  EXISTS (SELECT FROM boxledger.events WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot())) AS held_back
+  (SELECT boxledger.horizon()) AS horizon,
+  EXISTS (SELECT FROM boxledger.events WHERE transaction_id >= (SELECT boxledger.horizon())) AS held_back
 FROM (SELECT) AS always LEFT JOIN (
   SELECT position, transaction_id, stream_id, version, type, schema_version, data, tenant, actor_kind, actor_id, reason,
     command_id, correlation_id, causation_id, traceparent, occurred_at, hash
   FROM boxledger.events
   WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
-    AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    AND transaction_id < (SELECT boxledger.horizon())
     AND ($4::text IS NULL OR tenant = $4)
     AND ($5::text IS NULL OR stream_id = $5)
     AND ($6::text[] IS NULL OR split_part(stream_id, '/', 1) = ANY ($6))
