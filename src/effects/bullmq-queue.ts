@@ -75,8 +75,8 @@ export class BullmqEffectQueue implements EffectQueue {
   constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
     this.#carrier = carrier;
     this.#log = options.log;
-    this.#lockMs = options.lockMs ?? 10_000;
-    this.#stalledCheckMs = options.stalledCheckMs ?? 5_000;
+    this.#lockMs = options.lockMs ?? 5_000;
+    this.#stalledCheckMs = options.stalledCheckMs ?? 2_500;
     this.#enqueueTimeoutMs = options.enqueueTimeoutMs ?? 5_000;
   }
 

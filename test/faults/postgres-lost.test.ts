@@ -82,9 +82,8 @@ test('Postgres dies and comes back while boxes are started and stopped: all end 
     // A call whose command was recorded may as well have waited for the outcome all the while.
     for (const code of await Promise.all(asked)) expect(['ok', 'Unavailable']).toContain(code);
     await Promise.all(names.map((name) => insistently(() => ask(name))));
-    console.info(
-      `${change}: all as asked ${Math.round(performance.now() - began)} ms after Postgres came back`,
-    );
+    // Nothing waits for the lock of a job to run out.
+    expect(performance.now() - began).toBeLessThan(20_000);
   };
 
   const story = ['box.created', 'box.startRequested', 'box.started'];
