@@ -106,6 +106,7 @@ export class Execution {
   }
 
   #relay(pipe: Readable, stream: 'stdout' | 'stderr') {
+    pipe.on('error', () => undefined); // a pipe that breaks has ended
     pipe.on('data', (data: Buffer) => {
       for (let at = 0; at < data.length; at += limits.dataChunkBytes)
         this.#send({ $case: stream, value: data.subarray(at, at + limits.dataChunkBytes) });

@@ -50,9 +50,8 @@ export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
 
   upload: (call, answer) =>
     answerWith(answer, async () => {
-      parts.shutdown.refuseWhenEnding();
       const { upload } = await import('./upload.ts');
-      return upload(call, parts.environment.home);
+      return parts.shutdown.undoing((signal) => upload(call, parts.environment.home, signal));
     }),
 
   download: (call) => {

@@ -10,19 +10,28 @@ import { unpack } from './unpack.ts';
 
 export type UploadCall = ServerReadableStream<UploadRequest, UploadResponse>;
 
-/** All of the archive appears, or nothing; a call that is cancelled is an archive that has not ended. */
-export const upload = async (call: UploadCall, home: string): Promise<UploadResponse> => {
+/** All of the archive appears, or nothing; a call that is cancelled, or aborted by the signal, has not ended. */
+export const upload = async (
+  call: UploadCall,
+  home: string,
+  signal: AbortSignal,
+): Promise<UploadResponse> => {
   const requests: AsyncIterator<UploadRequest> = call[Symbol.asyncIterator]();
   const header = await headerOf(requests);
   const root = await realDirectory(resolveInBox(header.path, home));
   const staging = new Staging(root, header.overwrite);
+  const end = () => call.destroy(signal.reason);
+  signal.addEventListener('abort', end, { once: true });
   try {
+    signal.throwIfAborted();
     await staging.begin();
     const bytes = await unpack(dataOf(requests), staging);
     return { entries: BigInt(await staging.commit()), bytes: BigInt(bytes) };
   } catch (error) {
     await staging.rollback();
     throw error;
+  } finally {
+    signal.removeEventListener('abort', end);
   }
 };
 

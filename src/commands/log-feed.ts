@@ -40,6 +40,8 @@ export class LogFeed {
         cursor = event.cursor;
         yield { kind: 'event', event };
       }
+      // The tail may be behind what has been given: it would give that again.
+      await this.#tail.hasAll(signal);
       // What becomes readable from here on is entry `mark` or later; what the next pages give may be among them.
       const mark = this.#tail.next;
       const seen = new Set<bigint>();

@@ -23,7 +23,7 @@ const pageSize = 500;
 export class LogTail {
   readonly #log: EventLog;
   readonly #options: LogTailOptions;
-  readonly #emitter = new EventEmitter<{ advance: [] }>();
+  readonly #emitter = new EventEmitter<{ advance: []; read: [] }>();
   #entries: LogEntry[] = [];
   /** Number of the entry after the newest. */
   #next = 0;
@@ -32,6 +32,9 @@ export class LogTail {
   #running = false;
   #reading = false;
   #again = false;
+  /** Number of the latest reading that began, and of the latest that got to the end of the log. */
+  #begun = 0;
+  #finished = 0;
   #stopListening: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -67,6 +70,25 @@ export class LogTail {
     return this.#entries[number - (this.#next - this.#entries.length)] ?? 'gone';
   }
 
+  /** Resolves when the tail has all that was readable at the time of the call, or the signal aborts. */
+  hasAll(signal: AbortSignal): Promise<void> {
+    const awaited = this.#begun + 1; // one that is under way may have looked too early
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#emitter.off('read', look);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const look = () => {
+        if (this.#finished >= awaited) done();
+      };
+      this.#emitter.on('read', look);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) done();
+      else this.#wake();
+    });
+  }
+
   onAdvance(listener: () => void): () => void {
     this.#emitter.on('advance', listener);
     return () => this.#emitter.off('advance', listener);
@@ -89,8 +111,11 @@ export class LogTail {
     this.#reading = true;
     while (this.#again && this.#running) {
       this.#again = false;
+      this.#begun += 1;
       try {
         await this.#readPages();
+        this.#finished = this.#begun;
+        this.#emitter.emit('read');
       } catch (error) {
         this.#options.onError(error); // the next wake or poll tries again from the same cursor
       }

@@ -1,8 +1,10 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { link, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
 import { listing, writeSparse } from '../support/archive.ts';
+import { eventually } from '../support/eventually.ts';
 import { patience, run, sh } from '../support/guest-exec.ts';
 
 let agent: TestAgent;
@@ -70,6 +72,40 @@ test('what is not there is not found, and an empty path refused', async () => {
   await expect(download('')).rejects.toMatchObject({ code: 'InvalidArgument', faults: [{ field: 'path' }] });
 });
 
+test('names too long for a plain header, large sizes and hard links arrive', async () => {
+  const long = 'ü'.repeat(120);
+  await mkdir(join(source, long));
+  await writeFile(join(source, long, long), 'deep');
+  await link(join(source, long, long), join(source, 'z-other-name'));
+  await symlink(`${long}/${long}`, join(source, 'to-it'));
+  expect(await download(source)).toEqual({
+    './': '/',
+    [`./${long}/`]: '/',
+    [`./${long}/${long}`]: expect.stringMatching(/^deep$|z-other-name$/),
+    './z-other-name': expect.stringMatching(/^deep$|ü$/),
+    './to-it': `${long}/${long}`,
+  });
+});
+
+test('what the guest packs, the tar of the machine unpacks', async () => {
+  await makeTree();
+  const archive: Uint8Array[] = [];
+  const options = { followSymlinks: false, includeParent: true };
+  for await (const piece of agent.guest.download(`${source}/dir`, options, patience())) archive.push(piece);
+  const target = join(source, 'unpacked');
+  await mkdir(target);
+  execFileSync('tar', ['-C', target, '-xf', '-'], { input: Buffer.concat(archive) });
+  await run(agent.guest, sh(`rm ${source}/dir/pipe`));
+  const { stdout, exit } = await run(agent.guest, sh(`diff -r --no-dereference ${source}/dir ${target}/dir`));
+  expect({ stdout, exit }).toEqual({ stdout: '', exit: { kind: 'code', code: 0 } });
+});
+
+test('a name that is not UTF-8 is refused rather than changed', async () => {
+  await run(agent.guest, sh(`touch "$(printf '${source}/\\377')"`));
+  await expect(download(source)).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await run(agent.guest, sh(`rm ${source}/*`));
+});
+
 test('a large file goes to a slow reader without being held by the agent', async () => {
   await writeSparse(join(source, 'large'), 256);
   const before = (await agent.memoryMib()).now;
@@ -80,7 +116,7 @@ test('a large file goes to a slow reader without being held by the agent', async
     await new Promise((resolve) => setImmediate(resolve));
   }
   expect(bytes).toBeGreaterThan(256 * 1024 * 1024);
-  expect((await agent.memoryMib()).peak - before).toBeLessThan(60);
+  expect((await agent.memoryMib()).peak - before).toBeLessThan(100);
 });
 
 test('a reader that leaves, and one that aborts, end the call', async () => {
@@ -92,5 +128,9 @@ test('a reader that leaves, and one that aborts, end the call', async () => {
     for await (const _piece of agent.guest.download(`${source}/large`, options, stop.signal))
       stop.abort(new Error('enough'));
   }).rejects.toThrow('enough');
-  await agent.guest.ping(patience());
+  const openFiles = async () => (await readdir(`/proc/${agent.child.pid}/fd`)).length;
+  const before = await openFiles();
+  for (let times = 0; times < 20; times += 1)
+    for await (const _piece of agent.guest.download(`${source}/large`, options, patience())) break;
+  await eventually('every file is closed', async () => (await openFiles()) <= before);
 });
