@@ -1,5 +1,5 @@
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import type { Client, Event } from '../../src/sdk/client.ts';
+import type { Client, Event, Exit } from '../../src/sdk/client.ts';
 import { eventually } from './eventually.ts';
 
 /** All that has happened to a box. */
@@ -47,14 +47,14 @@ export const outputOf = async (
   args: readonly string[] = [],
 ): Promise<string> => {
   const chunks: Uint8Array[] = [];
-  let exit: unknown;
+  let exit: Exit | undefined;
   for await (const output of client.exec(box, command, { args })) {
     if (output.kind === 'stdout') chunks.push(output.data);
     if (output.kind === 'exited') exit = output.exit;
   }
   const text = Buffer.concat(chunks).toString();
-  if (JSON.stringify(exit) !== JSON.stringify({ how: { $case: 'code', value: 0 } }))
-    throw new Error(`${command} ended with ${JSON.stringify(exit)}: ${text}`);
+  if (exit?.how?.$case !== 'code' || exit.how.value !== 0)
+    throw new Error(`${command} ended with ${JSON.stringify(exit?.how)}: ${text}`);
   return text;
 };
 
