@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test }
 import { boxId as parseBoxId } from '../../src/kernel/ids.ts';
 import { type Client, connect } from '../../src/sdk/client.ts';
 import { leavingsOf } from '../drivers/support/process-harness.ts';
-import { insistently, runInBackground, typesOf } from '../support/box-stories.ts';
+import { agentOf } from '../support/box-processes.ts';
+import { insistently, typesOf } from '../support/box-stories.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type RedisServer, redisMissing, startRedis } from '../support/redis-server.ts';
@@ -33,11 +34,11 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     await admin.quit();
   };
   const create = async (name: string) => (await client.create({ name })).box.boxId;
-  /** A running box that takes its time to stop: it has a program that does not heed SIGTERM. */
+  /** A running box that takes its time to stop: its agent does not answer. */
   const stubbornBox = async (name: string) => {
     const boxId = await create(name);
     await client.start(boxId);
-    await runInBackground(client, boxId, 'trap "" TERM; echo $$ > ~/stubborn; while :; do sleep 0.1; done');
+    process.kill(await agentOf(boxId), 'SIGSTOP');
     return boxId;
   };
   const isBeingStopped = (boxId: string) =>
@@ -64,7 +65,7 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
 
   test('FLUSHALL while effects are under way and others wait loses and doubles nothing', async () => {
     const slow = await Promise.all(['slow-1', 'slow-2'].map(stubbornBox));
-    const stops = slow.map((boxId) => client.stop(boxId, { guestTimeoutMs: 500 }));
+    const stops = slow.map((boxId) => client.stop(boxId, { guestTimeoutMs: 1_000 }));
     await Promise.all(slow.map(isBeingStopped));
     const boxes = await Promise.all(['quick-1', 'quick-2', 'quick-3'].map(create));
     const starts = boxes.map((boxId) => client.start(boxId));
@@ -79,7 +80,7 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
 
   test('a restart of Redis while effects are under way, and commands while it is gone, lose and double nothing', async () => {
     const slow = await stubbornBox('slow-3');
-    const stop = client.stop(slow, { guestTimeoutMs: 500 });
+    const stop = client.stop(slow, { guestTimeoutMs: 1_000 });
     await isBeingStopped(slow);
     const port = Number(new URL(redis.url).port);
     await redis.stop();
