@@ -1,8 +1,8 @@
-import pino from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
+import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
 
 /** Brings the schema of the configured database, or of the one under the data dir, up to date. */
@@ -11,7 +11,7 @@ export const migrateDatabase = async ({
   databaseUrl,
   logLevel,
 }: ServeOptions): Promise<readonly string[]> => {
-  const log = pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = serviceLog(logLevel);
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
     let url = databaseUrl;

@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import pino from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { ReadyServer } from '../cli/server-commands.ts';
 import type { Driver } from '../drivers/driver.ts';
@@ -16,12 +14,14 @@ import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { systemUser } from '../sdk/system-user.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
 import { randomIds } from './random-ids.ts';
+import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
 
 /** The one bundled file that runs inside boxes; the same place seen from the sources and from the build. */
@@ -34,7 +34,7 @@ export const serve = async (
   ready: (server: ReadyServer) => void,
 ): Promise<void> => {
   const { dataDir } = options;
-  const log = logTo(options);
+  const log = serviceLog(options.logLevel);
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -74,9 +74,6 @@ export const serve = async (
     await teardown.run();
   }
 };
-
-const logTo = ({ logLevel }: ServeOptions): Logger =>
-  pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
 
 const openDatabase = async (dataDir: string, log: Logger, teardown: Teardown): Promise<string> => {
   const postgres = await openEmbeddedPostgres(dataDir, log);
@@ -138,7 +135,7 @@ const readToken = async (file: string): Promise<string> => {
 };
 
 /** Who a caller on this machine is taken to be that does not say otherwise. */
-const localActor = (): Actor => ({ kind: 'user', id: userInfo().username });
+const localActor = (): Actor => ({ kind: 'user', id: systemUser() });
 
 const writeAtomically = async (file: string, text: string): Promise<void> => {
   const temporary = `${file}.${randomBytes(4).toString('hex')}`;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { ConnectOptions } from './channel.ts';
+import { actorPattern, systemUser } from './system-user.ts';
 import { unreachableHelp } from './wire-error.ts';
 
 export const defaultDataDir = '.boxledger';
@@ -89,23 +89,10 @@ const tokenFault = (path: string, problem: string, cause?: unknown) =>
     cause,
   });
 
-const actorPattern = /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/;
-
 const checkedActor = (actor: string | undefined): string | undefined => {
   if (actor === undefined || actorPattern.test(actor)) return actor;
   const problem = 'must be 1 to 256 printable ASCII characters';
   throw new BoxledgerError('InvalidArgument', `actor: ${problem}`, { faults: [{ field: 'actor', problem }] });
-};
-
-const systemUser = (): string | undefined => {
-  try {
-    const { username, uid } = userInfo();
-    return actorPattern.test(username) ? username : `uid:${uid}`;
-  } catch (error) {
-    // A user id without an entry in the system's user list has no name: the server then finds its own.
-    if ((error as NodeJS.ErrnoException).code === 'ERR_SYSTEM_ERROR') return undefined;
-    throw error;
-  }
 };
 
 const nonEmpty = (text: string | undefined) => (text === '' ? undefined : text);
