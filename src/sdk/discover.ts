@@ -67,9 +67,10 @@ const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}$/;
 
 const checkedAddress = (address: string): string => {
   if (addressPattern.test(address)) return address;
-  throw new BoxledgerError('InvalidArgument', `addr: ${JSON.stringify(address)} is not HOST:PORT`, {
+  const problem = `must be HOST:PORT, not ${JSON.stringify(address)}`;
+  throw new BoxledgerError('InvalidArgument', `addr: ${problem}`, {
     help: 'Give the server as in --addr 127.0.0.1:7433.',
-    faults: [{ field: 'addr', problem: 'must be HOST:PORT' }],
+    faults: [{ field: 'addr', problem }],
   });
 };
 
