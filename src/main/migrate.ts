@@ -2,6 +2,7 @@ import type { ServeOptions } from '../cli/serve-options.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
+import { atStart, databaseHelp } from './at-start.ts';
 import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
 
@@ -24,7 +25,7 @@ export const migrateDatabase = async ({
     }
     const store = await openStore({ databaseUrl: url, log });
     teardown.add('store', () => store.close());
-    return await store.migrate();
+    return await atStart(databaseHelp, () => store.migrate());
   } finally {
     await teardown.run();
   }

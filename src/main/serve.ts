@@ -18,6 +18,7 @@ import { systemUser } from '../sdk/system-user.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
+import { atStart, databaseHelp, redisHelp } from './at-start.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
 import { randomIds } from './random-ids.ts';
@@ -45,7 +46,7 @@ export const serve = async (
     const databaseUrl = options.databaseUrl ?? (await openDatabase(dataDir, log, teardown));
     const store = await openStore({ databaseUrl, log });
     teardown.add('store', () => store.close());
-    const applied = await store.migrate();
+    const applied = await atStart(databaseHelp, () => store.migrate());
     if (applied.length > 0) log.info({ applied }, 'schema migrated');
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
@@ -86,7 +87,9 @@ const openCarrier = (
   databaseUrl: string,
   log: Logger,
 ): Promise<QueueCarrier> =>
-  redisUrl === undefined ? postgresCarrier(databaseUrl, log) : redisCarrier(redisUrl, log);
+  redisUrl === undefined
+    ? postgresCarrier(databaseUrl, log)
+    : atStart(redisHelp, () => redisCarrier(redisUrl, log));
 
 /** Says once, loudly, what a box is not kept apart from. */
 export const openDriver = async (

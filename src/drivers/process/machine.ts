@@ -7,7 +7,7 @@ import { BoxledgerError } from '../../kernel/errors.ts';
 import { boxId } from '../../kernel/ids.ts';
 import type { Isolation } from '../driver.ts';
 import { type CgroupHost, hasCpuLimit, hasMemoryLimit } from './cgroup.ts';
-import { errnoOf, removeTree } from './files.ts';
+import { removeTree } from './files.ts';
 import {
   boxUid,
   type LaunchBase,
@@ -160,9 +160,12 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
   }
 };
 
-/** No such command, seen by ourselves or by a wrapper that was to run it (env(1), setpriv(1): exit code 127). */
+/**
+ * No such command, seen by ourselves or by a wrapper that was to run it (env(1), setpriv(1): exit code 127). It is EACCES
+ * when PATH leads through a directory that is not ours to search.
+ */
 const isNotFound = (error: unknown): boolean =>
-  errnoOf(error) === 'ENOENT' || (error as { code?: unknown }).code === 127;
+  ['ENOENT', 'EACCES', 127].includes((error as { code: string | number }).code);
 
 /** A plain box of another user goes through the service's directories to its own; nobody else's are readable to it. */
 export const directoryModeFor = (base: LaunchBase): number =>
