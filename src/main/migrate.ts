@@ -23,9 +23,9 @@ export const migrateDatabase = async ({
       teardown.add('embedded Postgres', () => postgres.close());
       url = postgres.url;
     }
-    const store = await openStore({ databaseUrl: url, log });
+    const store = await atStart(databaseHelp, () => openStore({ databaseUrl: url, log }));
     teardown.add('store', () => store.close());
-    return await atStart(databaseHelp, () => store.migrate());
+    return await store.migrate();
   } finally {
     await teardown.run();
   }

@@ -44,9 +44,9 @@ export const serve = async (
     const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
     const driver = await openDriver(options, log);
     const databaseUrl = options.databaseUrl ?? (await openDatabase(dataDir, log, teardown));
-    const store = await openStore({ databaseUrl, log });
+    const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
     teardown.add('store', () => store.close());
-    const applied = await atStart(databaseHelp, () => store.migrate());
+    const applied = await store.migrate();
     if (applied.length > 0) log.info({ applied }, 'schema migrated');
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
