@@ -108,7 +108,10 @@ export type Cursor = string;
 
 export interface LogPage {
   readonly events: readonly (RecordedEvent & { readonly cursor: Cursor })[];
-  /** Where to go on: the last event's cursor, or the one that was given when there was none. */
+  /**
+   * Where to go on: the last event's cursor. When there was none it is the one that was given or, after a filter, a later
+   * one, so that what does not fit is looked at once.
+   */
   readonly cursor: Cursor;
 }
 

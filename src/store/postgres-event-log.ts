@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Cursor, EventLog, LogFilter, LogPage } from '../commands/event-store.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
-import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { StreamId, Version } from '../kernel/ids.ts';
 import type { AppendWake } from './append-wake.ts';
+import { cursorAtHorizon, cursorOf, placeOf } from './cursor.ts';
 import type { Database } from './database.ts';
 import { parseEventRow } from './row-parsers.ts';
 import { statement } from './statement.ts';
@@ -12,31 +12,13 @@ const readStream = statement('read-stream');
 const readAll = statement('read-all');
 const readEnd = statement('read-end');
 
-/** A place in the order of `read-all.sql`; both are 64-bit numbers as text. */
-interface Place {
-  readonly transactionId: string;
-  readonly position: string;
-}
-
-const beginning: Place = { transactionId: '0', position: '0' };
-const cursorPattern = /^(\d{1,19})\.(\d{1,18})$/;
-const pageRow = z.object({ position: z.string().nullable(), held_back: z.boolean() });
+const pageRow = z.object({ position: z.string().nullable(), horizon: z.string(), held_back: z.boolean() });
 const endRow = z.object({ transaction_id: z.string(), position: z.string() });
-
-const cursorOf = ({ transactionId, position }: Place): Cursor => `${transactionId}.${position}`;
-
-const placeOf = (cursor: Cursor): Place => {
-  if (cursor === '') return beginning;
-  const [, transactionId, position] = cursorPattern.exec(cursor) ?? [];
-  if (transactionId === undefined || position === undefined)
-    throw BoxledgerError.fromRefusal(
-      invalidArgument([{ field: 'cursor', problem: 'is not a cursor of this log' }]),
-    );
-  return { transactionId, position };
-};
 
 /** A filter by nothing lets everything through. */
 const anyIfEmpty = (values: readonly string[] = []) => (values.length === 0 ? null : values);
+
+const isFilter = (filter: LogFilter) => Object.values(filter).some((value) => value !== undefined);
 
 export class PostgresEventLog implements EventLog {
   readonly #database: Database;
@@ -63,9 +45,10 @@ export class PostgresEventLog implements EventLog {
       anyIfEmpty(filter.categories),
       anyIfEmpty(filter.types),
     ]);
-    const { position: first, held_back } = pageRow.parse(rows[0]);
+    const { position: first, horizon, held_back } = pageRow.parse(rows[0]);
     this.#wake.heldBack(held_back);
-    if (first === null) return { events: [], cursor };
+    if (first === null)
+      return { events: [], cursor: isFilter(filter) ? cursorAtHorizon(horizon, cursor) : cursor };
     const events = rows.map((row) => {
       const { transactionId, event } = parseEventRow(row);
       return { ...event, cursor: cursorOf({ transactionId, position: event.position.toString() }) };
