@@ -7,6 +7,7 @@ import type { Finding } from '../cli/server-commands.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
 import { openStore } from '../store/store.ts';
 import { databaseHelp, redisHelp } from './at-start.ts';
+import { examineLog } from './doctor-log.ts';
 import { openDriver } from './serve.ts';
 
 const silent = pino({ level: 'silent' });
@@ -14,7 +15,7 @@ const silent = pino({ level: 'silent' });
 /** Looks at what a server with these options would stand on. Changes nothing that lasts. */
 export const diagnose = async (options: ServeOptions): Promise<readonly Finding[]> => [
   node(),
-  ...(await Promise.all([database(options), queue(options)])),
+  ...(await Promise.all([database(options), queue(options)])).flat(),
   ...(await isolation(options)),
 ];
 
@@ -29,18 +30,22 @@ const node = (): Finding => {
   };
 };
 
-const database = async ({ databaseUrl }: ServeOptions): Promise<Finding> => {
+const database = async ({ databaseUrl }: ServeOptions): Promise<readonly Finding[]> => {
+  const name = 'database';
   if (databaseUrl === undefined)
-    return { name: 'database', status: 'ok', detail: 'embedded Postgres under the data dir' };
-  return attempt('database', databaseHelp, async () => {
+    return [{ name, status: 'ok', detail: 'embedded Postgres under the data dir' }];
+  try {
     const store = await openStore({ databaseUrl, log: silent });
     try {
       const { rows } = await store.pool.query('SHOW server_version');
-      return `Postgres ${rows[0]?.server_version} answers`;
+      const answers: Finding = { name, status: 'ok', detail: `Postgres ${rows[0]?.server_version} answers` };
+      return [answers, ...(await examineLog(store, databaseUrl))];
     } finally {
       await store.close();
     }
-  });
+  } catch (error) {
+    return [{ name, status: 'failure', detail: messageOf(error), help: databaseHelp }];
+  }
 };
 
 const queue = async ({ redisUrl }: ServeOptions): Promise<Finding> => {

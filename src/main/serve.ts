@@ -17,6 +17,7 @@ import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { systemUser } from '../sdk/system-user.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
+import { LogWatch } from '../store/log-watch.ts';
 import { admitService } from '../store/roles.ts';
 import { openStore } from '../store/store.ts';
 import { atStart, databaseHelp, redisHelp } from './at-start.ts';
@@ -48,6 +49,9 @@ export const serve = async (
     const databaseUrl = await openDatabase(options, log, teardown);
     const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
     teardown.add('store', () => store.close());
+    const watch = new LogWatch({ log: store.log, keepEpoch: store.keepEpoch, logger: log });
+    watch.start();
+    teardown.add('watch over the log', () => watch.close());
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
     teardown.add('queue', () => queue.close());

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Cursor, EventLog, LogFilter, LogPage } from '../commands/event-store.ts';
+import type { LagMeter, LogLag } from '../commands/log-lag.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
 import type { StreamId, Version } from '../kernel/ids.ts';
 import type { AppendWake } from './append-wake.ts';
@@ -11,16 +12,44 @@ import { statement } from './statement.ts';
 const readStream = statement('read-stream');
 const readAll = statement('read-all');
 const readEnd = statement('read-end');
+const logLag = statement('log-lag');
 
 const pageRow = z.object({ position: z.string().nullable(), horizon: z.string(), held_back: z.boolean() });
 const endRow = z.object({ transaction_id: z.string(), position: z.string() });
+
+const lagRow = z
+  .object({
+    lag_ms: z.number(),
+    pid: z.int().nullable(),
+    application: z.string().nullable(),
+    database: z.string().nullable(),
+    user: z.string().nullable(),
+    transaction_age_ms: z.number().nullable(),
+    query_age_ms: z.number().nullable(),
+  })
+  .transform(
+    ({ lag_ms, pid, application, database, user, ...row }): LogLag => ({
+      lagMs: lag_ms,
+      blocker:
+        application === null
+          ? null
+          : {
+              pid,
+              application,
+              database: database ?? '',
+              user: user ?? '',
+              transactionAgeMs: row.transaction_age_ms,
+              queryAgeMs: row.query_age_ms,
+            },
+    }),
+  );
 
 /** A filter by nothing lets everything through. */
 const anyIfEmpty = (values: readonly string[] = []) => (values.length === 0 ? null : values);
 
 const isFilter = (filter: LogFilter) => Object.values(filter).some((value) => value !== undefined);
 
-export class PostgresEventLog implements EventLog {
+export class PostgresEventLog implements EventLog, LagMeter {
   readonly #database: Database;
   readonly #wake: AppendWake;
 
@@ -61,6 +90,11 @@ export class PostgresEventLog implements EventLog {
     if (row === undefined) return '';
     const last = endRow.parse(row);
     return cursorOf({ transactionId: last.transaction_id, position: last.position });
+  }
+
+  async lag(): Promise<LogLag> {
+    const [row] = await this.#database.query(logLag, []);
+    return lagRow.parse(row);
   }
 
   onAppend(wake: () => void): () => void {

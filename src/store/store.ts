@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { ConsumerStore } from '../commands/consumer-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
+import type { LagMeter } from '../commands/log-lag.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
@@ -16,11 +17,12 @@ import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
 const ping = statement('ping');
+const keepEpoch = statement('keep-epoch');
 
 /** Everything that is kept in Postgres, behind the ports that the rest of the program knows. */
 export interface Store {
   readonly events: EventStore;
-  readonly log: EventLog;
+  readonly log: EventLog & LagMeter;
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
@@ -29,6 +31,8 @@ export interface Store {
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
   migrate(): Promise<readonly string[]>;
+  /** Begins an epoch of the log when its server or database is another than before. */
+  keepEpoch(): Promise<void>;
   /** Drops every head and box row and makes them again from the log. */
   rebuild(fold: Fold): Promise<{ readonly streams: number }>;
   /** Resolves when the database answers; else throws `Unavailable`. */
@@ -55,6 +59,9 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     consumers: new PostgresConsumerStore(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
+    keepEpoch: async () => {
+      await database.query(keepEpoch, []);
+    },
     rebuild: (fold) => rebuild(databaseUrl, fold),
     ping: async () => {
       await database.query(ping, []);
