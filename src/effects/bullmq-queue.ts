@@ -29,7 +29,7 @@ export interface QueueCarrier {
 /** What is used of BullMQ's classes, whose types differ with the backend. */
 export type JobQueue = Pick<
   Queue,
-  'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
+  'add' | 'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
 > & { on(event: 'error', listener: (error: Error) => void): unknown };
 export type JobWorker = Pick<Worker, 'close'> & {
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -83,17 +83,7 @@ export class BullmqEffectQueue implements EffectQueue {
       if (ofHost === undefined) byHost.set(effect.hostId, [effect]);
       else ofHost.push(effect);
     }
-    const added = [...byHost].map(([hostId, due]) =>
-      this.#asking(hostId, (queue) =>
-        queue.addBulk(
-          due.map(({ effectId, delayMs }) => ({
-            name: jobName,
-            data: { effectId },
-            opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
-          })),
-        ),
-      ),
-    );
+    const added = [...byHost].map(([hostId, due]) => this.#asking(hostId, (queue) => addTo(queue, due)));
     const failed = (await Promise.allSettled(added)).find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
@@ -170,12 +160,9 @@ export class BullmqEffectQueue implements EffectQueue {
       const left = await queue.getJobs(['active', 'waiting', 'delayed']);
       await queue.obliterate({ force: true });
       const effects = left.flatMap((job) => this.#parse(job) ?? []);
-      await queue.addBulk(
-        effects.map((effectId) => ({
-          name: jobName,
-          data: { effectId },
-          opts: { ...jobOptions, jobId: effectId },
-        })),
+      await addTo(
+        queue,
+        effects.map((effectId) => ({ effectId, delayMs: 0 })),
       );
     });
   }
@@ -220,6 +207,23 @@ export class BullmqEffectQueue implements EffectQueue {
     return queue;
   }
 }
+
+/** Up to so many jobs are added one by one: on Postgres a bulk makes temporary tables, which costs as much as this many. */
+const singlesMax = 6;
+
+/** Adds effects to their host's queue. */
+const addTo = async (
+  queue: JobQueue,
+  effects: readonly Pick<DueEffect, 'effectId' | 'delayMs'>[],
+): Promise<void> => {
+  const jobs = effects.map(({ effectId, delayMs }) => ({
+    name: jobName,
+    data: { effectId },
+    opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
+  }));
+  if (jobs.length > singlesMax) await queue.addBulk(jobs);
+  else await Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)));
+};
 
 /** The delivery's answer, or `later` once the function that is among `underWay` meanwhile is called. */
 const untilCutShort = async (

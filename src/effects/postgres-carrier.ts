@@ -82,7 +82,8 @@ const openPool = (url: string, size: number, log: Logger): pg.Pool => {
   const pool = new pg.Pool({
     connectionString: url,
     max: size,
-    options: `-c search_path=${schema}`,
+    // Without waiting for the disk: what a crash of Postgres takes from the queue, the outbox puts back.
+    options: `-c search_path=${schema} -c synchronous_commit=off`,
     application_name: 'boxledger-queue',
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
