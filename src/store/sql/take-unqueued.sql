@@ -1,4 +1,4 @@
--- Effects that the queue may have lost: open, not held, and last enqueued long ago or never; marks them as enqueued now.
+-- Effects that the queue may have lost: open, not held, and asked for or last enqueued long ago; marks them as enqueued now.
 -- $1 age in milliseconds, $2 most rows, the longest waiting first. Locks the rows; passes over rows that others lock.
 WITH waiting AS (
   SELECT effect_id FROM boxledger.effects
