@@ -14,6 +14,8 @@ type NumberedEvent = Omit<RecordedEvent, 'position' | 'type' | 'data'> & DomainE
 export interface PreparedAppend {
   /** One element of the array that `boxledger.append` takes (migrations/0002-append.sql). */
   readonly json: string;
+  /** Its least stream id: the first head that it locks. */
+  readonly lockKey: string;
   readonly streams: readonly (readonly NumberedEvent[])[];
 }
 
@@ -38,7 +40,8 @@ export const prepareAppend = (request: AppendRequest): PreparedAppend => {
     settles: settles && { effectId: settles.effectId, attempt: settles.attempt },
     streams: request.streams.map((stream, index) => encodeStream(stream, streams[index] ?? [])),
   });
-  return { json, streams };
+  const lockKey = request.streams.map(({ streamId }) => streamId).sort()[0] ?? command.answer.streamId;
+  return { json, lockKey, streams };
 };
 
 /** Gives each event its version and its hash over the one before it. */
