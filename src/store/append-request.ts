@@ -1,4 +1,10 @@
-import type { AppendedStream, AppendRequest, AppendResult, StreamAppend } from '../commands/event-store.ts';
+import type {
+  AppendedStream,
+  AppendRequest,
+  AppendResult,
+  StreamAppend,
+  StreamEnd,
+} from '../commands/event-store.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 import { schemaVersionOf } from '../events/upcast.ts';
@@ -91,6 +97,10 @@ const encodeStream = (stream: StreamAppend, events: readonly NumberedEvent[]) =>
 };
 
 const encodeEffect = ({ placement, ...intent }: EffectIntent) => ({ ...intent, ...placement });
+
+/** Where its streams end once it is appended. */
+export const endsOf = ({ streams }: PreparedAppend): readonly StreamEnd[] =>
+  streams.flatMap((events) => events.at(-1) ?? []);
 
 /** The database's reply, in the words of the port. */
 export const appendResult = (prepared: PreparedAppend, reply: AppendReply): AppendResult => {

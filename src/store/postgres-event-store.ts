@@ -2,7 +2,7 @@ import type { AppendRequest, AppendResult, EventStore, Head } from '../commands/
 import { assert } from '../kernel/assert.ts';
 import type { CommandId, StreamId, TenantId } from '../kernel/ids.ts';
 import { AppendBatcher } from './append-batcher.ts';
-import { appendResult, type PreparedAppend, prepareAppend } from './append-request.ts';
+import { appendResult, endsOf, type PreparedAppend, prepareAppend } from './append-request.ts';
 import type { AppendWake } from './append-wake.ts';
 import type { Database } from './database.ts';
 import { type AppendReply, parseAppendReplies, parseCommand, parseHead } from './row-parsers.ts';
@@ -40,7 +40,10 @@ export class PostgresEventStore implements EventStore {
     const [row] = await this.#database.query(append, [`[${batch.map(({ json }) => json).join()}]`]);
     const replies = parseAppendReplies(row);
     assert(replies.length === batch.length, 'every append is replied to');
-    if (replies.some(({ kind }) => kind === 'appended')) this.#wake.appended();
+    const ends = batch.flatMap((prepared, index) =>
+      replies[index]?.kind === 'appended' ? endsOf(prepared) : [],
+    );
+    if (ends.length > 0) this.#wake.appended(ends);
     return replies;
   }
 
