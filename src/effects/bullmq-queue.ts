@@ -117,7 +117,9 @@ export class BullmqEffectQueue implements EffectQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: consumer'));
+    worker.on('error', (error) =>
+      this.#log.warn({ err: unavailable(error), hostId }, 'effect queue: consumer'),
+    );
     try {
       await worker.waitUntilReady();
     } catch (error) {
@@ -202,7 +204,9 @@ export class BullmqEffectQueue implements EffectQueue {
       prefix: prefixOf(hostId),
       streams: { events: { maxLen: 100 } },
     });
-    queue.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: producer'));
+    queue.on('error', (error) =>
+      this.#log.warn({ err: unavailable(error), hostId }, 'effect queue: producer'),
+    );
     this.#queues.set(hostId, queue);
     return queue;
   }
