@@ -213,7 +213,7 @@ export class BullmqEffectQueue implements EffectQueue {
 }
 
 /** Up to so many jobs are added one by one: on Postgres a bulk makes temporary tables, which costs as much as this many. */
-const singlesMax = 6;
+const singlesMax = 16;
 
 /** Adds effects to their host's queue. */
 const addTo = async (
