@@ -22,6 +22,8 @@ import type { DueEffect } from './outbox.ts';
 export interface QueueCarrier {
   queue(name: string, options: Omit<QueueOptions, 'connection'>): JobQueue;
   worker(name: string, processor: Processor, options: Omit<WorkerOptions, 'connection'>): JobWorker;
+  /** So many jobs are added one by one; more in bulk, where that is cheaper. */
+  readonly singlesMax: number;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -83,7 +85,9 @@ export class BullmqEffectQueue implements EffectQueue {
       if (ofHost === undefined) byHost.set(effect.hostId, [effect]);
       else ofHost.push(effect);
     }
-    const added = [...byHost].map(([hostId, due]) => this.#asking(hostId, (queue) => addTo(queue, due)));
+    const added = [...byHost].map(([hostId, due]) =>
+      this.#asking(hostId, (queue) => addTo(queue, due, this.#carrier.singlesMax)),
+    );
     const failed = (await Promise.allSettled(added)).find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
@@ -165,6 +169,7 @@ export class BullmqEffectQueue implements EffectQueue {
       await addTo(
         queue,
         effects.map((effectId) => ({ effectId, delayMs: 0 })),
+        this.#carrier.singlesMax,
       );
     });
   }
@@ -212,13 +217,11 @@ export class BullmqEffectQueue implements EffectQueue {
   }
 }
 
-/** Up to so many jobs are added one by one: on Postgres a bulk makes temporary tables, which costs as much as this many. */
-const singlesMax = 16;
-
 /** Adds effects to their host's queue. */
 const addTo = async (
   queue: JobQueue,
   effects: readonly Pick<DueEffect, 'effectId' | 'delayMs'>[],
+  singlesMax: number,
 ): Promise<void> => {
   const jobs = effects.map(({ effectId, delayMs }) => ({
     name: jobName,

@@ -34,6 +34,9 @@ const backend: BackendFactory<PostgresQueueBackend, PostgresConnectionOptions> =
     withBlockingConnection === true ? name : undefined,
   );
 
+/** A bulk makes temporary tables, which costs as much as adding this many, and leaves its traces in the catalogs. */
+const singlesMax = 16;
+
 /** A consumer listens on one connection and works on the others. */
 const consumerPoolSize = 4;
 const producerPoolSize = 4;
@@ -72,6 +75,7 @@ export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCa
       worker.on('closed', () => void end(pool));
       return worker;
     },
+    singlesMax,
     close: async () => {
       await Promise.all([...pools].map(end));
     },
