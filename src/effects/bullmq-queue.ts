@@ -71,6 +71,7 @@ export class BullmqEffectQueue implements EffectQueue {
   readonly #enqueueTimeoutMs: number;
   readonly #queues = new Map<HostId, JobQueue>();
   readonly #consumers = new Set<Consumer>();
+  #closed = false;
 
   constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
     this.#carrier = carrier;
@@ -132,7 +133,7 @@ export class BullmqEffectQueue implements EffectQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: consumer'));
+    worker.on('error', this.#reporter(hostId, 'consumer'));
     try {
       await worker.waitUntilReady();
     } catch (error) {
@@ -158,6 +159,7 @@ export class BullmqEffectQueue implements EffectQueue {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close(0)));
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
+    this.#closed = true;
     await this.#carrier.close();
   }
 
@@ -234,6 +236,13 @@ export class BullmqEffectQueue implements EffectQueue {
     }
   }
 
+  /** A closed queue still hears of its connections, and what happens to those is of no interest any more. */
+  #reporter(hostId: HostId, side: 'consumer' | 'producer') {
+    return (err: Error) => {
+      if (!this.#closed) this.#log.warn({ err, hostId }, `effect queue: ${side}`);
+    };
+  }
+
   #queueOf(hostId: HostId): JobQueue {
     const known = this.#queues.get(hostId);
     if (known !== undefined) return known;
@@ -241,7 +250,7 @@ export class BullmqEffectQueue implements EffectQueue {
       prefix: prefixOf(hostId),
       streams: { events: { maxLen: 100 } },
     });
-    queue.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: producer'));
+    queue.on('error', this.#reporter(hostId, 'producer'));
     this.#queues.set(hostId, queue);
     return queue;
   }
