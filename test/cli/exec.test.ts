@@ -109,6 +109,13 @@ test('a program whose end nobody saw is boxledger’s failure, and said to be', 
   });
 });
 
+test('a terminal without a size gets no spinner, which would not come to an end there', async () => {
+  const { start } = await served({ start: (_, answer) => answer(null, { box: aBox() }) });
+  const { code, stderr } = await start(['start', 'x'], { tty: true, columns: 0 }).done;
+  expect(code).toBe(0);
+  expect(stderr).toBe('');
+});
+
 test('a failure while a spinner is shown is told like any other', async () => {
   const { start } = await served({
     start: (_, answer) =>
