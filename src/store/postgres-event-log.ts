@@ -3,7 +3,7 @@ import type { Cursor, EventLog, LogFilter, LogPage } from '../commands/event-sto
 import type { LagMeter, LogLag } from '../commands/log-lag.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
 import type { StreamId, Version } from '../kernel/ids.ts';
-import type { AppendWake } from './append-wake.ts';
+import type { AppendWake, Wake } from './append-wake.ts';
 import { cursorAtHorizon, cursorOf, placeOf } from './cursor.ts';
 import type { Database } from './database.ts';
 import { parseEventRow } from './row-parsers.ts';
@@ -97,7 +97,7 @@ export class PostgresEventLog implements EventLog, LagMeter {
     return lagRow.parse(row);
   }
 
-  onAppend(wake: () => void): () => void {
+  onAppend(wake: Wake): () => void {
     return this.#wake.subscribe(wake);
   }
 }
