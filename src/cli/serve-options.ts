@@ -27,6 +27,14 @@ const choice = <const Values extends readonly [string, ...string[]]>(values: Val
     error: ({ input }) => `must be one of ${values.join(', ')}, not ${JSON.stringify(input)}`,
   });
 
+const days = z
+  .union([z.string(), z.number()], 'must be a number of days')
+  .transform(Number)
+  .refine(
+    (number) => Number.isInteger(number) && number >= 1 && number <= 36_500,
+    'must be a whole number of days, 1 to 36500',
+  );
+
 const path = text.min(1, 'must not be empty');
 
 const serveOptionsSchema = z.strictObject({
@@ -42,6 +50,10 @@ const serveOptionsSchema = z.strictObject({
   isolation: choice(['auto', 'bwrap', 'unshare', 'plain']).default('auto'),
   /** Absolute. File with the bearer token that callers must show. */
   tokenFile: path.optional(),
+  /** How long a command's answer is kept, and with it the promise that the same id is not carried out twice. */
+  keepCommandsDays: days.default(30),
+  /** How long effects that are over are kept. */
+  keepEffectsDays: days.default(7),
   logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -57,6 +69,8 @@ export interface ServeFlags {
   readonly driver?: string;
   readonly isolation?: string;
   readonly tokenFile?: string;
+  readonly keepCommandsDays?: string;
+  readonly keepEffectsDays?: string;
   readonly logLevel?: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -70,6 +84,8 @@ const environmentNames = {
   driver: 'BOXLEDGER_DRIVER',
   isolation: 'BOXLEDGER_ISOLATION',
   tokenFile: 'BOXLEDGER_TOKEN_FILE',
+  keepCommandsDays: 'BOXLEDGER_KEEP_COMMANDS_DAYS',
+  keepEffectsDays: 'BOXLEDGER_KEEP_EFFECTS_DAYS',
   logLevel: 'BOXLEDGER_LOG_LEVEL',
 } as const satisfies Record<Setting, string>;
 
@@ -81,6 +97,8 @@ const flagNames = {
   driver: '--driver',
   isolation: '--isolation',
   tokenFile: '--token-file',
+  keepCommandsDays: '--keep-commands-days',
+  keepEffectsDays: '--keep-effects-days',
   logLevel: '--log-level',
 } as const satisfies Record<Setting, string>;
 

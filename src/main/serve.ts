@@ -15,6 +15,7 @@ import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { systemUser } from '../sdk/system-user.ts';
+import { Cleaner, type Retention } from '../store/cleaning.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { LogWatch } from '../store/log-watch.ts';
@@ -52,6 +53,9 @@ export const serve = async (
     const watch = new LogWatch({ log: store.log, keepEpoch: store.keepEpoch, logger: log });
     watch.start();
     teardown.add('watch over the log', () => watch.close());
+    const cleaner = new Cleaner({ databaseUrl, retention: retentionOf(options), log });
+    cleaner.start();
+    teardown.add('cleaner', () => cleaner.close());
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
     teardown.add('queue', () => queue.close());
@@ -94,6 +98,12 @@ const openDatabase = async (options: ServeOptions, log: Logger, teardown: Teardo
   await admitService(postgres.url, postgres.serviceUrl);
   return postgres.serviceUrl;
 };
+
+const dayMs = 86_400_000;
+const retentionOf = ({ keepCommandsDays, keepEffectsDays }: ServeOptions): Retention => ({
+  commandsMs: keepCommandsDays * dayMs,
+  effectsMs: keepEffectsDays * dayMs,
+});
 
 const openCarrier = (
   redisUrl: string | undefined,

@@ -24,6 +24,8 @@ test('without anything said a server listens on loopback and keeps its data in .
     dataDir: '/home/ann/.boxledger',
     driver: 'process',
     isolation: 'auto',
+    keepCommandsDays: 30,
+    keepEffectsDays: 7,
     logLevel: 'info',
     json: false,
   });
@@ -39,6 +41,7 @@ test('flags win over the environment, and both over the file, whose paths are it
       driver: 'sim',
       logLevel: 'warn',
       listen: '[::1]:1',
+      keepEffectsDays: 3,
     }),
   );
   const env = {
@@ -47,6 +50,7 @@ test('flags win over the environment, and both over the file, whose paths are it
     BOXLEDGER_LISTEN: '127.0.0.1:2',
     DATABASE_URL: 'postgres://db/boxledger',
     REDIS_URL: '',
+    BOXLEDGER_KEEP_COMMANDS_DAYS: '90',
   };
   expect(await parseServeOptions({ listen: 'localhost:3', json: true }, env, '/')).toEqual({
     listen: { host: 'localhost', port: 3 },
@@ -54,6 +58,8 @@ test('flags win over the environment, and both over the file, whose paths are it
     databaseUrl: 'postgres://db/boxledger',
     driver: 'sim',
     isolation: 'auto',
+    keepCommandsDays: 90,
+    keepEffectsDays: 3,
     tokenFile: join(directory, 'token'),
     logLevel: 'error',
     json: true,
@@ -63,15 +69,22 @@ test('flags win over the environment, and both over the file, whose paths are it
 
 test('every fault is named by the name that its value came under', async () => {
   const config = join(directory, 'boxledger.json');
-  await writeFile(config, JSON.stringify({ isolation: 7, colour: 'red' }));
-  const env = { DATABASE_URL: 'mysql://x', REDIS_URL: 'nonsense', BOXLEDGER_DRIVER: 'qemu' };
+  await writeFile(config, JSON.stringify({ isolation: 7, colour: 'red', keepEffectsDays: null }));
+  const env = {
+    DATABASE_URL: 'mysql://x',
+    REDIS_URL: 'nonsense',
+    BOXLEDGER_DRIVER: 'qemu',
+    BOXLEDGER_KEEP_COMMANDS_DAYS: '1.5',
+  };
   expect([...(await faultsOf({ config, listen: '127.0.0.1:99999' }, env, '/'))].sort()).toEqual([
     '--listen',
     'BOXLEDGER_DRIVER',
+    'BOXLEDGER_KEEP_COMMANDS_DAYS',
     'DATABASE_URL',
     'REDIS_URL',
     `colour in ${config}`,
     `isolation in ${config}`,
+    `keepEffectsDays in ${config}`,
   ]);
 });
 

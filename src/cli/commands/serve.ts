@@ -47,6 +47,8 @@ export const addServerFlags = (command: Command): Command =>
         '--isolation <kind>',
         'how processes are kept apart: auto, bwrap, unshare or plain (default auto)',
       )
+      .option('--keep-commands-days <days>', 'how long the answers to commands are kept (default 30)')
+      .option('--keep-effects-days <days>', 'how long effects that are over are kept (default 7)')
       .option('--token-file <file>', 'file with the bearer token that callers must show'),
   );
 

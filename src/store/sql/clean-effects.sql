@@ -1,0 +1,7 @@
+-- Forgets effects that were settled or cancelled and whose deadline is long past, in one stretch of the table. $1 first page
+-- and $2 page after the last, $3 milliseconds that one is kept. No rows; the count tells how many are gone. Locks what it
+-- deletes.
+DELETE FROM boxledger.effects
+WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid
+  AND state IN ('settled', 'cancelled')
+  AND deadline < statement_timestamp() - $3::float8 * interval '1 millisecond'
