@@ -8,11 +8,13 @@ import { measure, type Operation, whole } from './load.ts';
 import { preparePlainInsert } from './plain-insert.ts';
 import { describeMachine, machineLine, type Row, table } from './report.ts';
 import { openSimPlane } from './sim-plane.ts';
+import { measureSize, type Size, sizeLine } from './size.ts';
 
-const usage = `npm run bench -- [append] [lifecycle] [--seconds N] [--callers N,N,…] [--json]
+const usage = `npm run bench -- [append] [lifecycle] [size] [--seconds N] [--callers N,N,…] [--json]
 
   append     one event with all that a command commits, and its peer, a plain INSERT
   lifecycle  a box created, started until it runs and stopped, with simulated boxes (queue on REDIS_URL if set)
+  size       what an event takes on disk with all indexes, after boxes have lived their lives
   --seconds  how long each row is measured (default 5)
   --callers  how many callers ask at once, one row for each (default 1,16,64)
   --json     one object instead of a table
@@ -71,6 +73,15 @@ const run = async (name: string, seconds: number, callerCounts: readonly number[
   }
 };
 
+const weighLog = async (): Promise<{ postgres: string; size: Size }> => {
+  const database = await openBenchDatabase(log);
+  try {
+    return { postgres: database.serverVersion, size: await measureSize(database.url, log) };
+  } finally {
+    await database.close();
+  }
+};
+
 class UsageError extends Error {}
 
 const positiveNumber = (flag: string, text: string): number => {
@@ -96,20 +107,29 @@ const main = async (): Promise<void> => {
   }
   const seconds = positiveNumber('--seconds', values.seconds);
   const callerCounts = values.callers.split(',').map((count) => positiveNumber('--callers', count));
-  const names = positionals.length > 0 ? positionals : Object.keys(benchmarks);
+  const names = positionals.length > 0 ? positionals : [...Object.keys(benchmarks), 'size'];
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
   const rows: Row[] = [];
   let postgres = '';
+  let size: Size | undefined;
   for (const name of names) {
+    if (name === 'size') {
+      ({ postgres, size } = await weighLog());
+      continue;
+    }
     const result = await run(name, seconds, callerCounts, interruption.signal);
     postgres = result.postgres;
     rows.push(...result.rows);
     if (interruption.signal.aborted) process.exit(130); // half a measurement is none
   }
   const machine = describeMachine(postgres);
-  if (values.json) process.stdout.write(`${JSON.stringify({ machine, seconds, rows })}\n`);
-  else process.stdout.write(`${machineLine(machine)}\n\n${table(rows)}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ machine, seconds, rows, size })}\n`);
+  else {
+    process.stdout.write(`${machineLine(machine)}\n\n`);
+    if (rows.length > 0) process.stdout.write(`${table(rows)}\n`);
+    if (size !== undefined) process.stdout.write(`${sizeLine(size)}\n`);
+  }
 };
 
 try {
