@@ -4,15 +4,16 @@
 -- $1 transaction id and $2 position after which, $3 most events; filters, null for any: $4 tenant, $5 stream id,
 -- $6 categories (first part of the stream id), $7 types. A row for each event, or one of nulls when there is none; on each,
 -- the horizon, and whether committed events are held back now. Takes no locks.
-SELECT page.*,
-  (SELECT boxledger.horizon()) AS horizon,
-  EXISTS (SELECT FROM boxledger.events WHERE transaction_id >= (SELECT boxledger.horizon())) AS held_back
-FROM (SELECT) AS always LEFT JOIN (
+WITH edge AS (SELECT boxledger.horizon() AS horizon)
+SELECT page.*, edge.horizon,
+  coalesce(edge.horizon <= (
+    SELECT transaction_id FROM boxledger.events ORDER BY transaction_id DESC, position DESC LIMIT 1), false) AS held_back
+FROM edge LEFT JOIN (
   SELECT position, transaction_id, stream_id, version, type, schema_version, data, tenant, actor_kind, actor_id, reason,
     command_id, correlation_id, causation_id, traceparent, occurred_at, hash
   FROM boxledger.events
   WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
-    AND transaction_id < (SELECT boxledger.horizon())
+    AND transaction_id < (SELECT horizon FROM edge)
     AND ($4::text IS NULL OR tenant = $4)
     AND ($5::text IS NULL OR stream_id = $5)
     AND ($6::text[] IS NULL OR split_part(stream_id, '/', 1) = ANY ($6))

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createStore, type TestStore } from '../support/store.ts';
+
+let store: TestStore;
+beforeAll(async () => {
+  store = await createStore();
+  await store.pool.query(
+    `INSERT INTO boxledger.events (version, occurred_at, schema_version, stream_id, type, data, tenant, actor_kind,
+       actor_id, command_id, correlation_id, hash)
+     SELECT 1, now(), 1, 'box/' || n, 'host.left', '{}', 'default', 'user', 'ada', 'c', 'c', sha256('')
+     FROM generate_series(1, 20000) n`,
+  );
+  await store.pool.query('ANALYZE boxledger.events');
+});
+afterAll(() => store.close());
+
+const directory = new URL('../../src/store/sql/', import.meta.url);
+const textOf = (file: string) => readFileSync(new URL(file, directory), 'utf8').replace(/^--.*$/gm, '');
+
+test.each([
+  ['read-all.sql', "'0', 19000, 100, NULL, NULL, NULL, NULL"],
+  ['read-all.sql', "'0', 19000, 100, 'default', NULL, '{box}', NULL"],
+  ['read-end.sql', ''],
+  ['log-lag.sql', ''],
+])('%s (%s) reads by an index, however long the log', async (file, values) => {
+  const client = await store.pool.connect();
+  try {
+    await client.query('SET plan_cache_mode = force_generic_plan');
+    await client.query(`PREPARE plan AS ${textOf(file)}`);
+    const { rows } = await client.query(`EXPLAIN EXECUTE plan ${values && `(${values})`}`);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain('events_order');
+    expect(plan).not.toContain('Seq Scan on events');
+    await client.query('DEALLOCATE plan');
+  } finally {
+    client.release(true);
+  }
+});
+
+test('what is readable is decided by the horizon of the log alone, which knows of epochs', () => {
+  const naive = readdirSync(directory).filter((file) =>
+    /transaction_id.*pg_snapshot_xmin/.test(textOf(file)),
+  );
+  expect(naive).toEqual([]);
+});
