@@ -11,6 +11,9 @@ export const crashPoints = [
   'shutdown.asked',
   'effect.after',
   'outcome.after',
+  'checkpoint.made',
+  'checkpoint.stored',
+  'checkpoint.sent',
 ] as const;
 
 export type CrashPoint = (typeof crashPoints)[number];
