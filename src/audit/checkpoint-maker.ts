@@ -4,8 +4,8 @@ import { type AuditLogger, CheckpointSender } from './checkpoint-sender.ts';
 import type { CheckpointSink } from './checkpoint-sink.ts';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import { makeCheckpoint } from './make-checkpoint.ts';
+import { beginning, samePlace } from './place.ts';
 import type { SigningKey } from './signing-key.ts';
-import { beginning, samePlace } from './stored-event.ts';
 
 export interface CheckpointMakerOptions {
   readonly store: CheckpointStore;

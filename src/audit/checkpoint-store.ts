@@ -1,6 +1,6 @@
 import type { SignedCheckpoint } from './checkpoint.ts';
 import type { LeafEntry } from './leaf.ts';
-import type { Place } from './stored-event.ts';
+import type { Place } from './place.ts';
 
 /** A checkpoint with all that is kept of it. */
 export interface NewCheckpoint {

@@ -1,5 +1,3 @@
-import type { StoredEvent } from './stored-event.ts';
-
 /** What has been done to the log, as far as what is left of it tells. */
 export type FindingKind =
   /** Not what its hash or a checkpoint says it was. */
@@ -32,7 +30,7 @@ export interface EventName {
   readonly position: string | null;
 }
 
-export const nameOf = ({ streamId, version, position }: StoredEvent): EventName => ({
+export const nameOf = ({ streamId, version, position }: EventName): EventName => ({
   streamId,
   version,
   position,

@@ -1,5 +1,5 @@
 import { leafHash } from './merkle.ts';
-import type { Place } from './stored-event.ts';
+import type { Place } from './place.ts';
 
 /** Bytes of one leaf's input: transaction id and position as big-endian 64-bit numbers, then the event's hash. */
 export const leafBytes = 48;

@@ -10,8 +10,8 @@ import { type FindingKind, type Findings, nameOf } from './findings.ts';
 import { leafHashOf } from './leaf.ts';
 import type { AuditedEvent } from './log-parts.ts';
 import { CompactRange } from './merkle.ts';
+import { beginning, comparePlaces, type Place, placeText, samePlace } from './place.ts';
 import type { KeyRing } from './public-keys.ts';
-import { beginning, comparePlaces, type Place, placeText, samePlace } from './stored-event.ts';
 import type { StreamChains } from './stream-chains.ts';
 
 /** A checkpoint whose events are not those that it signs. */
@@ -27,7 +27,8 @@ interface VerifierOptions {
   readonly findings: Findings;
   readonly chains: StreamChains;
   readonly keys: KeyRing;
-  readonly isExtract: boolean;
+  /** Of the first checkpoint that there is to be. */
+  readonly fromSequence: number;
 }
 
 /**
@@ -40,14 +41,13 @@ export class LogVerifier {
   #tree = new CompactRange();
   #place: Place = beginning;
   #last: { readonly checkpoint: Checkpoint; readonly hash: string } | undefined;
-  /** Whether what came before the next checkpoint is known. */
-  #isLinked: boolean;
+  /** Whether the checkpoint before the next one could be read, or is none of ours. */
+  #isLinked = true;
   #events = 0;
   #checkpoints = 0;
 
   constructor(options: VerifierOptions) {
     this.#options = options;
-    this.#isLinked = !options.isExtract;
   }
 
   /** Events so far, of them those after the last checkpoint, and the checkpoints. */
@@ -80,13 +80,13 @@ export class LogVerifier {
     this.#checkpoints += 1;
     const checkpoint = readCheckpoint(signed.body);
     if (typeof checkpoint === 'string') {
-      this.#find('forged', (this.#last?.checkpoint.sequence ?? 0) + 1, checkpoint);
+      this.#find('forged', this.#expected, checkpoint);
       this.#isLinked = false;
       return;
     }
     this.#checkSignature(checkpoint, signed);
     if (this.#isLinked) this.#checkLink(checkpoint);
-    else if (this.#last !== undefined && checkpoint.sequence !== this.#last.checkpoint.sequence + 2)
+    else if (checkpoint.sequence !== this.#expected + 1)
       this.#find('missing', checkpoint.sequence - 1, 'it is not there');
     const isWhole = tree.size === checkpoint.count && tree.root() === checkpoint.root;
     if (!isWhole || !samePlace(this.#place, checkpoint.to)) this.#mismatch({ checkpoint, found: tree.size });
@@ -105,7 +105,7 @@ export class LogVerifier {
   /** That it goes on where the one before has ended. */
   #checkLink({ sequence, previous, after, total, count, logId }: Checkpoint) {
     const before = this.#last?.checkpoint;
-    const expected = (before?.sequence ?? 0) + 1;
+    const expected = this.#expected;
     if (sequence > expected) {
       for (let gone = expected; gone < Math.min(sequence, expected + 20); gone += 1)
         this.#find('missing', gone, 'it is not there');
@@ -115,6 +115,7 @@ export class LogVerifier {
       this.#find('duplicated', sequence, `it comes after checkpoint ${expected - 1}`);
       return;
     }
+    if (before === undefined && expected > 1) return; // whatever comes before is not here
     const follows =
       previous === (this.#last?.hash ?? firstPrevious) && (before === undefined || before.logId === logId);
     if (!follows) {
@@ -123,6 +124,11 @@ export class LogVerifier {
     }
     const goesOn = samePlace(after, before?.to ?? beginning) && total === (before?.total ?? 0) + count;
     if (!goesOn) this.#find('forged', sequence, 'it does not go on where the checkpoint before it ends');
+  }
+
+  /** Sequence number of the checkpoint that comes next. */
+  get #expected(): number {
+    return this.#last === undefined ? this.#options.fromSequence : this.#last.checkpoint.sequence + 1;
   }
 
   #misplaced(event: AuditedEvent) {

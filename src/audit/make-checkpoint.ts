@@ -12,8 +12,8 @@ import {
 import type { CheckpointStore, MakingSession } from './checkpoint-store.ts';
 import { type LeafEntry, leafBytes, writeLeaf } from './leaf.ts';
 import { CompactRange, leafHash } from './merkle.ts';
+import { beginning } from './place.ts';
 import type { SigningKey } from './signing-key.ts';
-import { beginning } from './stored-event.ts';
 
 export interface MakeOptions {
   readonly store: CheckpointStore;

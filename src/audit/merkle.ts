@@ -50,19 +50,38 @@ export class CompactRange {
   }
 }
 
-export const rootOf = (leaves: readonly string[]): string => {
-  const tree = new CompactRange();
-  for (const leaf of leaves) tree.append(leaf);
-  return tree.root();
-};
+/** A whole tree in memory, for paths. A level's last node without a partner goes up as it is, which is RFC 6962's shape. */
+export class MerkleTree {
+  /** From the leaves up. */
+  readonly #levels: (readonly string[])[];
 
-/** PATH(index, leaves): the hashes that lead from a leaf to the root, from the bottom up. */
-export const inclusionPath = (leaves: readonly string[], index: number): readonly string[] => {
-  if (leaves.length <= 1) return [];
-  const split = splitOf(leaves.length);
-  return index < split
-    ? [...inclusionPath(leaves.slice(0, split), index), rootOf(leaves.slice(split))]
-    : [...inclusionPath(leaves.slice(split), index - split), rootOf(leaves.slice(0, split))];
+  constructor(leaves: readonly string[]) {
+    this.#levels = [leaves];
+    for (let level = leaves; level.length > 1; ) {
+      level = pairs(level);
+      this.#levels.push(level);
+    }
+  }
+
+  root(): string {
+    return this.#levels.at(-1)?.[0] ?? new CompactRange().root();
+  }
+
+  /** PATH(index, leaves): the hashes that lead from a leaf to the root, from the bottom up. */
+  path(index: number): readonly string[] {
+    return this.#levels
+      .slice(0, -1)
+      .flatMap((level, height) => level[Math.floor(index / 2 ** height) ^ 1] ?? []);
+  }
+}
+
+const pairs = (level: readonly string[]): readonly string[] => {
+  const above: string[] = [];
+  for (let at = 0; at < level.length; at += 2) {
+    const [left, right] = [level[at] ?? '', level[at + 1]];
+    above.push(right === undefined ? left : nodeHash(left, right));
+  }
+  return above;
 };
 
 /** The largest power of two below `size`. */

@@ -1,10 +1,10 @@
 import type { FindingKind, Findings } from './findings.ts';
 import { nameOf } from './findings.ts';
 import { type LeafEntry, leafBytes, leafEntries, leafHashOf } from './leaf.ts';
-import type { Evidence } from './log-parts.ts';
+import type { AuditedEvent, Evidence } from './log-parts.ts';
 import { type Mismatch, mismatchText } from './log-verifier.ts';
 import { CompactRange } from './merkle.ts';
-import { placeText, type StoredEvent, samePlace } from './stored-event.ts';
+import { placeText, samePlace } from './place.ts';
 
 /**
  * Says which events make a checkpoint's root wrong. Where the database still holds what the checkpoint was made of, and
@@ -22,11 +22,11 @@ export const nameCulprits = async (
     findings.add({ kind, event: null, checkpoint: checkpoint.sequence, detail: mismatchText(mismatch) });
     return;
   }
-  const add = (kind: FindingKind, event: StoredEvent, detail: string) =>
+  const add = (kind: FindingKind, event: AuditedEvent, detail: string) =>
     findings.add({ kind, event: nameOf(event), checkpoint: checkpoint.sequence, detail });
   const left = new Map(signed.map((entry) => [entry.hash, entry]));
   const byPlace = new Map(signed.map((entry) => [placeText(entry), entry]));
-  const strangers: StoredEvent[] = [];
+  const strangers: AuditedEvent[] = [];
   for await (const events of evidence.between(checkpoint.after, checkpoint.to))
     for (const event of events) {
       const entry = left.get(event.hash);

@@ -1,6 +1,6 @@
 import { type Checkpoint, readCheckpoint, type SignedCheckpoint } from './checkpoint.ts';
 import type { AuditedEvent, LogPart } from './log-parts.ts';
-import { comparePlaces } from './stored-event.ts';
+import { comparePlaces } from './place.ts';
 
 /** Puts each checkpoint after the events that it covers. Both come in their order; no more than a page is held. */
 export async function* placeCheckpoints(

@@ -1,7 +1,6 @@
-import { expectedHash, noHash } from './event-digest.ts';
+import { digestOf, noHash } from './event-digest.ts';
 import { type Findings, nameOf } from './findings.ts';
 import type { AuditedEvent } from './log-parts.ts';
-import type { StoredEvent } from './stored-event.ts';
 
 /** A stream as far as it has been read. */
 interface Chain {
@@ -59,7 +58,7 @@ export class StreamChains {
     }
   }
 
-  #follow(event: StoredEvent, version: number, chain: Chain): void {
+  #follow(event: AuditedEvent, version: number, chain: Chain): void {
     const expected = expectedHash(chain.hash, event);
     const isRight = expected === event.hash;
     // The hash of the one before may be what was changed; then this one still fits what that one should have been.
@@ -73,22 +72,22 @@ export class StreamChains {
     });
   }
 
-  #begin(event: AuditedEvent): Chain {
-    const isMiddle = this.#isExtract && event.previousHash !== undefined && Number(event.version) > 1;
+  #begin({ version, previousHash }: AuditedEvent): Chain {
+    const isMiddle = this.#isExtract && Number(version) > 1 && isHash(previousHash);
     return isMiddle
-      ? { version: Number(event.version) - 1, hash: event.previousHash, computed: undefined }
+      ? { version: Number(version) - 1, hash: previousHash, computed: undefined }
       : { version: 0, hash: noHash, computed: undefined };
   }
 
-  #edited(event: StoredEvent, expected: string | undefined) {
+  #edited(event: AuditedEvent, expected: string | undefined) {
     const detail =
       expected === undefined
-        ? 'its data is not JSON'
+        ? 'what is stored is not as any writer of the log leaves it'
         : `its content and the event before give hash ${expected}, but it states ${event.hash}`;
     this.#findings.add({ kind: 'edited', event: nameOf(event), checkpoint: null, detail });
   }
 
-  #gap(event: StoredEvent, version: number, last: number) {
+  #gap(event: AuditedEvent, version: number, last: number) {
     const { streamId } = event;
     const add = (name: string, detail: string) =>
       this.#findings.add({
@@ -104,7 +103,7 @@ export class StreamChains {
   }
 
   /** A version that should have come before: at the wrong place if it was missed there, else one too many. */
-  #again(event: StoredEvent, version: number, chain: Chain) {
+  #again(event: AuditedEvent, version: number, chain: Chain) {
     const event_ = nameOf(event);
     if (this.#findings.withdraw('missing', event.streamId, event.version))
       this.#findings.add({
@@ -145,6 +144,13 @@ export class StreamChains {
     for (const streamId of this.#chains.keys()) if (!this.#covers(streamId)) this.#chains.delete(streamId);
   }
 }
+
+const isHash = (text: string | undefined): text is string =>
+  text !== undefined && /^[0-9a-f]{64}$/.test(text);
+
+/** The hash that the event should have after `previous`. */
+const expectedHash = (previous: string, { envelope }: AuditedEvent): string | undefined =>
+  envelope === undefined ? undefined : digestOf(previous, envelope);
 
 /** FNV-1a of 32 bits with a final mix, so that halves by value are halves by number. */
 const fnv = (text: string): number => {

@@ -7,11 +7,12 @@ import {
   type SignedCheckpoint,
 } from './checkpoint.ts';
 import { type Finding, Findings } from './findings.ts';
-import type { StrayHead, VerifiableLog } from './log-parts.ts';
+import type { VerifiableLog } from './log-parts.ts';
 import { LogVerifier } from './log-verifier.ts';
 import { nameCulprits } from './name-culprits.ts';
 import { KeyRing } from './public-keys.ts';
 import { StreamChains } from './stream-chains.ts';
+import { strayFinding, type Verdict } from './verdict.ts';
 
 export interface VerifyOptions {
   /** Keys that the verifier trusts; undefined: those that the log itself names. */
@@ -25,28 +26,16 @@ export interface VerifyOptions {
   readonly streamsMax?: number;
 }
 
-export interface Verdict {
-  readonly events: number;
-  /** Events after the last checkpoint: only their hashes bind them, and whoever can write can make those anew. */
-  readonly unsealed: number;
-  readonly checkpoints: number;
-  readonly last: { readonly checkpoint: Checkpoint; readonly hash: string } | null;
-  /** Whether the keys were given, and not taken from the log. */
-  readonly keysTrusted: boolean;
-  readonly findings: readonly Finding[];
-  readonly findingsBeyond: number;
-}
-
 /** Reads a whole log, in a pass for each 200 000 streams, and says what is wrong with it. */
 export const verifyLog = async (log: VerifiableLog, options: VerifyOptions = {}): Promise<Verdict> => {
   const { signal, onProgress, expect, streamsMax } = options;
   const keys = options.keys ?? new KeyRing(await log.keys(), false);
   const findings = new Findings();
   const chains = new StreamChains(findings, {
-    isExtract: log.isExtract,
+    isExtract: log.fromSequence > 1,
     ...(streamsMax === undefined ? {} : { streamsMax }),
   });
-  const verifier = new LogVerifier({ findings, chains, keys, isExtract: log.isExtract });
+  const verifier = new LogVerifier({ findings, chains, keys, fromSequence: log.fromSequence });
   const expected = expect && new Expectation(expect, keys);
   for await (const part of log.parts()) {
     signal?.throwIfAborted();
@@ -66,6 +55,7 @@ export const verifyLog = async (log: VerifiableLog, options: VerifyOptions = {})
     }
   for (const mismatch of verifier.mismatches) await nameCulprits(mismatch, log.evidence, findings);
   for (const stray of (await log.evidence?.strayHeads()) ?? []) findings.add(strayFinding(stray));
+  for (const finding of endFindings(log, verifier.last?.checkpoint.sequence ?? 0)) findings.add(finding);
   const cut = expected?.verdict(verifier.last?.checkpoint.sequence ?? 0);
   if (cut !== undefined) findings.add(cut);
   return {
@@ -75,6 +65,17 @@ export const verifyLog = async (log: VerifiableLog, options: VerifyOptions = {})
     findings: findings.list,
     findingsBeyond: findings.beyond,
   };
+};
+
+/** What by its own account should be there and is not. */
+const endFindings = ({ cut, toSequence }: VerifiableLog, last: number): readonly Finding[] => {
+  const truncated = { kind: 'truncated', event: null } as const;
+  return [
+    ...(cut === undefined ? [] : [{ ...truncated, checkpoint: null, detail: cut }]),
+    ...(toSequence === null || toSequence <= last
+      ? []
+      : [{ ...truncated, checkpoint: toSequence, detail: `the last checkpoint that is there is ${last}` }]),
+  ];
 };
 
 /** The checkpoint that somebody else kept. */
@@ -119,29 +120,3 @@ const notExpected = (problem: string) =>
   new BoxledgerError('InvalidArgument', `the expected checkpoint is of no use: ${problem}`, {
     help: 'Give a checkpoint of this log as a sink received it, and the key that signed it.',
   });
-
-const strayFinding = ({ head, lastVersion, lastHash }: StrayHead): Finding => {
-  const { streamId, version } = head;
-  const [kept, last] = [Number(version), Number(lastVersion)];
-  const event = { streamId, version, position: null };
-  if (kept > last)
-    return {
-      kind: 'truncated',
-      event,
-      checkpoint: null,
-      detail: `the stream's head is at version ${version}, its last event is ${last === 0 ? 'gone' : `version ${last}`}`,
-    };
-  if (kept < last)
-    return {
-      kind: 'inserted',
-      event: { ...event, version: lastVersion },
-      checkpoint: null,
-      detail: `the stream's head is at version ${version}`,
-    };
-  return {
-    kind: 'edited',
-    event,
-    checkpoint: null,
-    detail: `the stream's head has hash ${head.hash}, its last event ${lastHash}`,
-  };
-};

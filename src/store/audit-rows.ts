@@ -1,6 +1,7 @@
-import type { SignedCheckpoint } from '../audit/checkpoint.ts';
+import { envelopeOf } from '../audit/event-digest.ts';
 import type { AuditedEvent } from '../audit/log-parts.ts';
 import { readPublicKey } from '../audit/public-keys.ts';
+import type { StoredEvent } from '../audit/stored-event.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 
 /**
@@ -16,29 +17,36 @@ export const textSettings = "SET DateStyle = 'ISO, YMD'; SET TimeZone = 'UTC'; S
 
 export type TextRow = readonly (string | null)[];
 
-/** A row of the `audit-*.sql` that select events; `previous_hash` is there where one of them joins it. */
-export const storedEvent = (row: TextRow, hasPrevious = false): AuditedEvent => {
-  const event = {
-    transactionId: row[0] ?? '0',
-    position: row[1] ?? '0',
-    streamId: row[2] ?? '',
-    version: row[3] ?? '',
-    type: row[4] ?? '',
-    schemaVersion: row[5] ?? '',
-    data: row[6] ?? '',
-    tenant: row[7] ?? '',
-    actorKind: row[8] ?? '',
-    actorId: row[9] ?? '',
-    reason: row[10] ?? null,
-    commandId: row[11] ?? '',
-    correlationId: row[12] ?? '',
-    causationId: row[13] ?? null,
-    traceparent: row[14] ?? null,
-    occurredAt: momentText(row[15] ?? ''),
-    hash: bytesText(row[16] ?? ''),
-  };
-  return hasPrevious ? { ...event, previousHash: bytesText(row[17] ?? '') } : event;
+/** A row of the `audit-*.sql` that select events; `previous_hash` is the last column where it is joined. */
+export const auditedEvent = (row: TextRow): AuditedEvent => {
+  const stored = storedEvent(row);
+  const { transactionId, position, streamId, version, hash } = stored;
+  const event = { transactionId, position, streamId, version, hash, envelope: envelopeOf(stored) };
+  return row.length === columns ? event : { ...event, previousHash: bytesText(row[columns] ?? '') };
 };
+
+/** How many there are without the previous hash. */
+const columns = 17;
+
+const storedEvent = (row: TextRow): StoredEvent => ({
+  transactionId: row[0] ?? '0',
+  position: row[1] ?? '0',
+  streamId: row[2] ?? '',
+  version: row[3] ?? '',
+  type: row[4] ?? '',
+  schemaVersion: row[5] ?? '',
+  data: row[6] ?? '',
+  tenant: row[7] ?? '',
+  actorKind: row[8] ?? '',
+  actorId: row[9] ?? '',
+  reason: row[10] ?? null,
+  commandId: row[11] ?? '',
+  correlationId: row[12] ?? '',
+  causationId: row[13] ?? null,
+  traceparent: row[14] ?? null,
+  occurredAt: momentText(row[15] ?? ''),
+  hash: bytesText(row[16] ?? ''),
+});
 
 /** `2026-11-25 12:00:00.12+00` as RFC 3339 with milliseconds; anything else (infinity, years of five digits) stays. */
 const momentText = (text: string): string => {
@@ -48,8 +56,6 @@ const momentText = (text: string): string => {
 };
 
 const bytesText = (text: string): string => text.slice(2);
-
-export const signedCheckpoint = (row: unknown): SignedCheckpoint => row as SignedCheckpoint; // two text columns
 
 export const publicKey = (hex: string) => {
   const key = readPublicKey(hex);

@@ -1,20 +1,19 @@
 import type { KeyObject } from 'node:crypto';
 import pg from 'pg';
+import type { AuditSource, AuditStatus } from '../audit/audit-source.ts';
 import { readCheckpoint, type SignedCheckpoint } from '../audit/checkpoint.ts';
+import type { ExportKey } from '../audit/export-lines.ts';
 import type { LeafEntry } from '../audit/leaf.ts';
-import type {
-  AuditedEvent,
-  Evidence,
-  LogPart,
-  StrayHead,
-  StreamEnd,
-  VerifiableLog,
-} from '../audit/log-parts.ts';
+import type { AuditedEvent, Evidence, LogPart, StrayHead, StreamEnd } from '../audit/log-parts.ts';
+import type { Place } from '../audit/place.ts';
+import { beginning } from '../audit/place.ts';
 import { placeCheckpoints } from '../audit/place-checkpoints.ts';
-import type { Place } from '../audit/stored-event.ts';
-import { asText, publicKey, storedEvent, type TextRow, textSettings } from './audit-rows.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { boxIdPattern, streamIdPattern } from '../kernel/ids.ts';
+import { asText, auditedEvent, publicKey, type TextRow, textSettings } from './audit-rows.ts';
 import { connectionConfig } from './database.ts';
 import { databaseError } from './database-errors.ts';
+import { parseSinkState } from './postgres-checkpoints.ts';
 import { type Statement, statement } from './statement.ts';
 
 const allEvents = statement('audit-events');
@@ -28,25 +27,22 @@ const keyRows = statement('audit-keys');
 const checkpointsFrom = statement('checkpoints-from');
 const checkpointOfPlace = statement('checkpoint-of-place');
 const estimate = statement('audit-estimate');
+const findBoxes = statement('audit-find-boxes');
+const countAfter = statement('audit-count-after');
+const lastCheckpoint = statement('last-checkpoint');
+const sinkStates = statement('sink-states');
 
 const eventsPage = 5_000;
 const checkpointsPage = 200;
 const strayHeadsMax = 1_000;
 
-/** A key that has signed, with the checkpoints it has signed. */
-export interface AuditKey {
-  readonly keyId: string;
-  readonly publicKey: string;
-  readonly firstSequence: number | null;
-  readonly lastSequence: number | null;
-}
-
 /**
  * The log of one moment, read past the program: one read-only snapshot, so that what is appended meanwhile neither shows
  * nor waits. It has no transaction id, so it holds no reader back.
  */
-export class PostgresAuditLog implements VerifiableLog {
-  readonly isExtract = false;
+export class PostgresAuditLog implements AuditSource {
+  readonly fromSequence = 1;
+  readonly toSequence = null;
   readonly evidence: Evidence;
   readonly #client: pg.Client;
   #expected = 0;
@@ -91,7 +87,7 @@ export class PostgresAuditLog implements VerifiableLog {
     return (await this.keyList()).map((key) => publicKey(key.publicKey));
   }
 
-  async keyList(): Promise<readonly AuditKey[]> {
+  async keyList(): Promise<readonly ExportKey[]> {
     return (await this.rows(keyRows, [])).map((row) => ({
       keyId: String(row['key_id']),
       publicKey: String(row['public_key']),
@@ -116,7 +112,7 @@ export class PostgresAuditLog implements VerifiableLog {
         next = fetch();
         next.catch(() => undefined); // heard when it is awaited
         this.#read += rows.length;
-        yield rows.map((row) => storedEvent(row));
+        yield rows.map((row) => auditedEvent(row));
       }
     } finally {
       await this.#run('CLOSE audit_events');
@@ -138,7 +134,7 @@ export class PostgresAuditLog implements VerifiableLog {
     for (let last: Place = after; ; ) {
       const values = [last.transactionId, last.position, to.transactionId, to.position, eventsPage];
       const rows = await this.#textRows({ text: eventsBetween.text, values });
-      const events = rows.map((row) => storedEvent(row, true));
+      const events = rows.map((row) => auditedEvent(row));
       if (events.length > 0) yield events;
       if (rows.length < eventsPage) return;
       last = events.at(-1) ?? to;
@@ -152,7 +148,7 @@ export class PostgresAuditLog implements VerifiableLog {
         text: eventsOfStream.text,
         values: [streamId, after, eventsPage],
       });
-      const events = rows.map((row) => storedEvent(row, true));
+      const events = rows.map((row) => auditedEvent(row));
       if (events.length > 0) yield events;
       if (rows.length < eventsPage) return;
       after = events.at(-1)?.version ?? after;
@@ -168,6 +164,34 @@ export class PostgresAuditLog implements VerifiableLog {
           signed: { body: String(row['body']), signature: String(row['signature']) },
           leafInputs: row['leaf_inputs'] as Buffer, // a bytea column
         };
+  }
+
+  async strayHeadsOf(streamId: string): Promise<readonly StrayHead[]> {
+    return (await this.rows(strayHeads, [strayHeadsMax, streamId])).map(strayHead);
+  }
+
+  async findStream(name: string): Promise<string> {
+    if (streamIdPattern.test(name)) return name;
+    if (boxIdPattern.test(name)) return `box/${name}`;
+    const found = await this.rows(findBoxes, [name]);
+    const [first, second] = found.map((row) => String(row['box_id']));
+    if (first === undefined) throw new BoxledgerError('NotFound', `There is no box ${name}.`);
+    if (second === undefined) return `box/${first}`;
+    throw new BoxledgerError('Conflict', `${name} is the name of more than one box.`, {
+      help: `Give one by its id, such as ${first}.`,
+    });
+  }
+
+  async status(): Promise<AuditStatus> {
+    const [last] = await this.rows(lastCheckpoint, []);
+    const checkpoint = last && readCheckpoint(String(last['body']));
+    const { transactionId, position } = typeof checkpoint === 'object' ? checkpoint.to : beginning;
+    const [count] = await this.rows(countAfter, [transactionId, position]);
+    return {
+      last: last && { body: String(last['body']), signature: String(last['signature']) },
+      unsealed: Number(count?.['count']),
+      sinks: (await this.rows(sinkStates, [])).map(parseSinkState),
+    };
   }
 
   async rows({ text }: Statement, values: readonly unknown[]): Promise<Record<string, unknown>[]> {
@@ -203,14 +227,7 @@ const evidenceIn = (log: PostgresAuditLog): Evidence => ({
   },
   between: (after, to) => log.between(after, to),
   headsWith: async (hashes) => (await log.rows(headEnds, [hashes])).map(streamEnd),
-  strayHeads: async () =>
-    (await log.rows(strayHeads, [strayHeadsMax])).map(
-      (row): StrayHead => ({
-        head: streamEnd(row),
-        lastVersion: String(row['last_version']),
-        lastHash: row['last_hash'] === null ? null : String(row['last_hash']),
-      }),
-    ),
+  strayHeads: async () => (await log.rows(strayHeads, [strayHeadsMax, null])).map(strayHead),
   placesOf: async (hashes) =>
     (await log.rows(places, [hashes])).map(
       (row): LeafEntry => ({
@@ -219,6 +236,12 @@ const evidenceIn = (log: PostgresAuditLog): Evidence => ({
         hash: String(row['hash']),
       }),
     ),
+});
+
+const strayHead = (row: Record<string, unknown>): StrayHead => ({
+  head: streamEnd(row),
+  lastVersion: String(row['last_version']),
+  lastHash: row['last_hash'] === null ? null : String(row['last_hash']),
 });
 
 const streamEnd = (row: Record<string, unknown>): StreamEnd => ({

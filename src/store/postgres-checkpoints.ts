@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SignedCheckpoint } from '../audit/checkpoint.ts';
 import type { CheckpointStore, MakingSession, NewCheckpoint, SinkState } from '../audit/checkpoint-store.ts';
 import type { LeafEntry } from '../audit/leaf.ts';
-import type { Place } from '../audit/stored-event.ts';
+import type { Place } from '../audit/place.ts';
 import { type Database, inTransaction } from './database.ts';
 import { databaseError } from './database-errors.ts';
 import { statement } from './statement.ts';
@@ -30,6 +30,11 @@ const sinkRow = z.object({
   failing_since: z.date().nullable(),
   last_error: z.string().nullable(),
 });
+
+export const parseSinkState = (row: unknown): SinkState => {
+  const { sink, sent_sequence, failing_since, last_error } = sinkRow.parse(row);
+  return { sink, sentSequence: sent_sequence, failingSince: failing_since, lastError: last_error };
+};
 
 export class PostgresCheckpoints implements CheckpointStore {
   readonly #database: Database;
@@ -78,10 +83,7 @@ export class PostgresCheckpoints implements CheckpointStore {
   }
 
   async sinks(): Promise<readonly SinkState[]> {
-    return (await this.#database.query(sinkStates, [])).map((row) => {
-      const { sink, sent_sequence, failing_since, last_error } = sinkRow.parse(row);
-      return { sink, sentSequence: sent_sequence, failingSince: failing_since, lastError: last_error };
-    });
+    return (await this.#database.query(sinkStates, [])).map(parseSinkState);
   }
 
   async noteSent(sink: string, sequence: number): Promise<void> {
