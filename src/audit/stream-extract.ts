@@ -12,7 +12,8 @@ export interface SealedBatch {
 
 /** Where the events of a stream and the checkpoints that sign them are found. */
 export interface StreamSource {
-  stream(streamId: string): AsyncIterable<readonly AuditedEvent[]>;
+  /** Oldest first, above a version (default 0), each with its previous hash. */
+  stream(streamId: string, afterVersion?: string): AsyncIterable<readonly AuditedEvent[]>;
   /** The checkpoint that covers a place; undefined when none does yet. */
   checkpointOf(place: Place): Promise<SealedBatch | undefined>;
 }

@@ -45,15 +45,21 @@ export class PostgresAuditLog implements AuditSource {
   readonly toSequence = null;
   readonly evidence: Evidence;
   readonly #client: pg.Client;
+  readonly #afterClose: () => Promise<void>;
   #expected = 0;
   #read = 0;
 
-  private constructor(client: pg.Client) {
+  private constructor(client: pg.Client, afterClose: () => Promise<void>) {
     this.#client = client;
+    this.#afterClose = afterClose;
     this.evidence = evidenceIn(this);
   }
 
-  static async open(databaseUrl: string): Promise<PostgresAuditLog> {
+  /** `afterClose` ends what the database itself needs. */
+  static async open(
+    databaseUrl: string,
+    afterClose: () => Promise<void> = async () => undefined,
+  ): Promise<PostgresAuditLog> {
     const client = new pg.Client({
       ...connectionConfig(databaseUrl),
       // A pass may take as long as it takes, and whoever reads it be as slow as he is.
@@ -62,21 +68,31 @@ export class PostgresAuditLog implements AuditSource {
       idle_in_transaction_session_timeout: 0,
     });
     client.on('error', () => undefined); // the query under way fails with it
-    const log = new PostgresAuditLog(client);
+    const log = new PostgresAuditLog(client, afterClose);
     try {
       await client.connect();
       await client.query(`${textSettings}; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
+      await log.#checkSchema();
       const [row] = await log.rows(estimate, []);
       log.#expected = Number(row?.['events']);
       return log;
     } catch (error) {
-      await log.close();
+      await client.end();
       throw databaseError(error);
     }
   }
 
   async close(): Promise<void> {
     await this.#client.end();
+    await this.#afterClose();
+  }
+
+  async #checkSchema(): Promise<void> {
+    const { rows } = await this.#client.query(`SELECT to_regclass('boxledger.checkpoints') AS found`);
+    if (rows[0]?.found === null)
+      throw new BoxledgerError('InvalidState', 'the database holds no log, or one older than checkpoints', {
+        help: 'Give the database that the server uses; `boxledger migrate` brings an older one up to date.',
+      });
   }
 
   share(): number {
