@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { Checkpoint } from '../../src/audit/checkpoint.ts';
+import { exportLines } from '../../src/audit/export-lines.ts';
 import { makeCheckpoint } from '../../src/audit/make-checkpoint.ts';
 import { readSigningKey, type SigningKey } from '../../src/audit/signing-key.ts';
 import type { Verdict } from '../../src/audit/verdict.ts';
@@ -47,6 +48,19 @@ export const verifyDatabase = async (databaseUrl: string, options: VerifyOptions
   const log = await PostgresAuditLog.open(databaseUrl);
   try {
     return await verifyLog(log, options);
+  } finally {
+    await log.close();
+  }
+};
+
+/** The whole log as `audit export` writes it. */
+export const exportTo = async (databaseUrl: string): Promise<string> => {
+  const log = await PostgresAuditLog.open(databaseUrl);
+  try {
+    const scope = { streamId: null, fromSequence: 1, toSequence: null };
+    let text = '';
+    for await (const lines of exportLines(scope, await log.keyList(), log.parts())) text += lines;
+    return text;
   } finally {
     await log.close();
   }
