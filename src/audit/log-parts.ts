@@ -64,8 +64,8 @@ export interface Evidence {
   headsWith(hashes: readonly string[]): Promise<readonly StreamEnd[]>;
   /** Heads that are not what the last event of their stream says, and that event's version (0: none) and hash. */
   strayHeads(): Promise<readonly StrayHead[]>;
-  /** The place of any event of that hash. */
-  placesOf(hashes: readonly string[]): Promise<readonly LeafEntry[]>;
+  /** Events with one of these hashes, wherever they are. */
+  eventsWith(hashes: readonly string[]): Promise<readonly (LeafEntry & StreamEnd)[]>;
 }
 
 export interface StreamEnd {

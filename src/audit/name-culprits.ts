@@ -1,5 +1,4 @@
-import type { FindingKind, Findings } from './findings.ts';
-import { nameOf } from './findings.ts';
+import { type Findings, nameOf } from './findings.ts';
 import { type LeafEntry, leafBytes, leafEntries, leafHashOf } from './leaf.ts';
 import type { AuditedEvent, Evidence } from './log-parts.ts';
 import { type Mismatch, mismatchText } from './log-verifier.ts';
@@ -22,30 +21,53 @@ export const nameCulprits = async (
     findings.add({ kind, event: null, checkpoint: checkpoint.sequence, detail: mismatchText(mismatch) });
     return;
   }
-  const add = (kind: FindingKind, event: AuditedEvent, detail: string) =>
-    findings.add({ kind, event: nameOf(event), checkpoint: checkpoint.sequence, detail });
-  const left = new Map(signed.map((entry) => [entry.hash, entry]));
+  const { left, strangers } = await compare(mismatch, signed, evidence, findings);
+  const lost = [...left.values()].map(({ hash }) => hash);
+  const elsewhere = new Map(
+    lost.length === 0 ? [] : (await evidence.eventsWith(lost)).map((entry) => [entry.hash, entry]),
+  );
   const byPlace = new Map(signed.map((entry) => [placeText(entry), entry]));
+  const known = new Set(signed.map(({ hash }) => hash));
+  for (const event of strangers) {
+    const entry = byPlace.get(placeText(event));
+    const [kind, detail] = known.has(event.hash)
+      ? (['duplicated', 'it is there twice'] as const)
+      : entry === undefined
+        ? (['inserted', 'it was not there when the log was signed'] as const)
+        : elsewhere.has(entry.hash)
+          ? (['reordered', 'it was not signed at that place'] as const)
+          : (['edited', `it was signed with hash ${entry.hash} and states ${event.hash}`] as const);
+    if (kind === 'edited' && entry !== undefined) left.delete(entry.hash);
+    findings.add({ kind, event: nameOf(event), checkpoint: checkpoint.sequence, detail });
+  }
+  await nameMissing([...left.values()], elsewhere, mismatch, evidence, findings);
+};
+
+type Found = ReadonlyMap<string, Awaited<ReturnType<Evidence['eventsWith']>>[number]>;
+
+/** What of the signed is not in its range, and what is there that was not signed, or not once more. */
+const compare = async (
+  { checkpoint: { after, to, sequence } }: Mismatch,
+  signed: readonly LeafEntry[],
+  evidence: Evidence,
+  findings: Findings,
+) => {
+  const left = new Map(signed.map((entry) => [entry.hash, entry]));
   const strangers: AuditedEvent[] = [];
-  for await (const events of evidence.between(checkpoint.after, checkpoint.to))
+  for await (const events of evidence.between(after, to))
     for (const event of events) {
       const entry = left.get(event.hash);
       if (entry === undefined) strangers.push(event);
       else if (!samePlace(entry, event))
-        add('reordered', event, `it was signed at place ${placeText(entry)}`);
+        findings.add({
+          kind: 'reordered',
+          event: nameOf(event),
+          checkpoint: sequence,
+          detail: `it was signed at place ${placeText(entry)}`,
+        });
       left.delete(event.hash);
     }
-  const known = new Set(signed.map(({ hash }) => hash));
-  for (const event of strangers) {
-    const entry = byPlace.get(placeText(event));
-    if (known.has(event.hash)) add('duplicated', event, 'it is there twice');
-    else if (entry === undefined) add('inserted', event, 'it was not there when the log was signed');
-    else {
-      add('edited', event, `it was signed with hash ${entry.hash} and states ${event.hash}`);
-      left.delete(entry.hash);
-    }
-  }
-  await nameMissing([...left.values()], checkpoint.sequence, evidence, findings);
+  return { left, strangers };
 };
 
 /** What the checkpoint was made of; undefined when that is gone or has been changed as well. */
@@ -61,25 +83,34 @@ const signedEntries = async ({ checkpoint }: Mismatch, evidence: Evidence | unde
 /** Events that were signed and are not in their range: moved to another place, or gone. */
 const nameMissing = async (
   missing: readonly LeafEntry[],
-  checkpoint: number,
+  elsewhere: Found,
+  { checkpoint: { sequence } }: Mismatch,
   evidence: Evidence,
   findings: Findings,
 ) => {
-  if (missing.length === 0) return;
-  const hashes = missing.map(({ hash }) => hash);
-  const elsewhere = new Map((await evidence.placesOf(hashes)).map((entry) => [entry.hash, entry]));
-  const ends = new Map((await evidence.headsWith(hashes)).map((end) => [end.hash, end]));
-  for (const entry of missing) {
-    const { position, hash } = entry;
+  const gone = missing.map(({ hash }) => hash).filter((hash) => !elsewhere.has(hash));
+  const ends = new Map(
+    gone.length === 0 ? [] : (await evidence.headsWith(gone)).map((end) => [end.hash, end]),
+  );
+  for (const { hash, ...place } of missing) {
     const moved = elsewhere.get(hash);
     const end = ends.get(hash);
-    findings.add({
-      kind: moved === undefined ? 'missing' : 'reordered',
-      event: end === undefined ? null : { streamId: end.streamId, version: end.version, position },
-      checkpoint,
-      detail:
-        `the event that was signed at place ${placeText(entry)} with hash ${hash} is ` +
-        (moved === undefined ? 'not there' : `at ${placeText(moved)}`),
-    });
+    const was = `the event that was signed at place ${placeText(place)} with hash ${hash}`;
+    const found = { checkpoint: sequence };
+    if (moved !== undefined)
+      findings.add({
+        ...found,
+        kind: 'reordered',
+        event: nameOf(moved),
+        detail: `it was signed at place ${placeText(place)}`,
+      });
+    else if (end !== undefined)
+      findings.add({
+        ...found,
+        kind: 'missing',
+        event: { ...nameOf({ ...end, position: place.position }) },
+        detail: `${was} is not there`,
+      });
+    else findings.add({ ...found, kind: 'missing', event: null, detail: `${was} is not there` });
   }
 };

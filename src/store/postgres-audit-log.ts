@@ -3,7 +3,6 @@ import pg from 'pg';
 import type { AuditSource, AuditStatus } from '../audit/audit-source.ts';
 import { readCheckpoint, type SignedCheckpoint } from '../audit/checkpoint.ts';
 import type { ExportKey } from '../audit/export-lines.ts';
-import type { LeafEntry } from '../audit/leaf.ts';
 import type { AuditedEvent, Evidence, LogPart, StrayHead, StreamEnd } from '../audit/log-parts.ts';
 import type { Place } from '../audit/place.ts';
 import { beginning } from '../audit/place.ts';
@@ -244,14 +243,12 @@ const evidenceIn = (log: PostgresAuditLog): Evidence => ({
   between: (after, to) => log.between(after, to),
   headsWith: async (hashes) => (await log.rows(headEnds, [hashes])).map(streamEnd),
   strayHeads: async () => (await log.rows(strayHeads, [strayHeadsMax, null])).map(strayHead),
-  placesOf: async (hashes) =>
-    (await log.rows(places, [hashes])).map(
-      (row): LeafEntry => ({
-        transactionId: String(row['transaction_id']),
-        position: String(row['position']),
-        hash: String(row['hash']),
-      }),
-    ),
+  eventsWith: async (hashes) =>
+    (await log.rows(places, [hashes])).map((row) => ({
+      ...streamEnd(row),
+      transactionId: String(row['transaction_id']),
+      position: String(row['position']),
+    })),
 });
 
 const strayHead = (row: Record<string, unknown>): StrayHead => ({
