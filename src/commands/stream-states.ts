@@ -16,6 +16,14 @@ export interface StreamState {
   readonly state: unknown;
 }
 
+export const emptyStream = (streamId: StreamId): StreamState => ({
+  streamId,
+  version: noVersion,
+  hash: '',
+  tenant: undefined,
+  state: undefined,
+});
+
 const foldPageSize = 500;
 
 /** Hash of the statechart's definition: a snapshot that another one made is folded afresh. */
@@ -63,8 +71,7 @@ export class StreamStates {
   async load(streamId: StreamId): Promise<StreamState> {
     const aggregate = aggregateForStream(streamId);
     const head = await this.#store.load(streamId);
-    if (head === undefined)
-      return { streamId, version: noVersion, hash: '', tenant: undefined, state: undefined };
+    if (head === undefined) return emptyStream(streamId);
     const { version, hash, tenant } = head;
     const stream: StreamState =
       head.fingerprint === fingerprintOf(aggregate)
@@ -77,7 +84,7 @@ export class StreamStates {
   /** The fold of the stream's events up to `version`. */
   async foldTo(streamId: StreamId, version: Version): Promise<StreamState> {
     const aggregate = aggregateForStream(streamId);
-    let stream: StreamState = { streamId, version: noVersion, hash: '', tenant: undefined, state: undefined };
+    let stream = emptyStream(streamId);
     while (stream.version < version) {
       const page = await this.#log.readStream(streamId, stream.version, foldPageSize);
       assert(page.length > 0, `${streamId} ends at version ${stream.version}, before ${version}`);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, JobsOptions, Processor, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq';
 import { DelayedError } from 'bullmq';
 import type { Logger } from 'pino';
@@ -22,6 +23,8 @@ import type { DueEffect } from './outbox.ts';
 export interface QueueCarrier {
   queue(name: string, options: Omit<QueueOptions, 'connection'>): JobQueue;
   worker(name: string, processor: Processor, options: Omit<WorkerOptions, 'connection'>): JobWorker;
+  /** So many jobs are added one by one; more in bulk, where that is cheaper. */
+  readonly singlesMax: number;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -29,7 +32,7 @@ export interface QueueCarrier {
 /** What is used of BullMQ's classes, whose types differ with the backend. */
 export type JobQueue = Pick<
   Queue,
-  'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
+  'add' | 'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
 > & { on(event: 'error', listener: (error: Error) => void): unknown };
 export type JobWorker = Pick<Worker, 'close'> & {
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -38,7 +41,7 @@ export type JobWorker = Pick<Worker, 'close'> & {
 
 export interface BullmqQueueOptions {
   readonly log: Logger;
-  /** How long a job stays with a consumer that gives no sign of life. */
+  /** How long a job stays with a consumer that gives no sign of life. Too short is harmless: claims decide who works. */
   readonly lockMs?: number;
   /** How often jobs are looked for whose consumer gave no sign of life. */
   readonly stalledCheckMs?: number;
@@ -51,6 +54,9 @@ const jobName = 'effect';
 const jobOptions: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 /** A delivery that was cut short by `close` comes again after this time. */
 const cutShortDelayMs = 100;
+
+/** Between two tries to put a job off while the queue is away. */
+const postponeRetryMs = 250;
 
 /** How many deaths of its consumers a job survives: as many as the backends can count to, or nearly. */
 const stalledMax = 1_000_000_000;
@@ -67,12 +73,13 @@ export class BullmqEffectQueue implements EffectQueue {
   readonly #enqueueTimeoutMs: number;
   readonly #queues = new Map<HostId, JobQueue>();
   readonly #consumers = new Set<Consumer>();
+  #closed = false;
 
   constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
     this.#carrier = carrier;
     this.#log = options.log;
-    this.#lockMs = options.lockMs ?? 30_000;
-    this.#stalledCheckMs = options.stalledCheckMs ?? 15_000;
+    this.#lockMs = options.lockMs ?? 5_000;
+    this.#stalledCheckMs = options.stalledCheckMs ?? 2_500;
     this.#enqueueTimeoutMs = options.enqueueTimeoutMs ?? 5_000;
   }
 
@@ -84,15 +91,7 @@ export class BullmqEffectQueue implements EffectQueue {
       else ofHost.push(effect);
     }
     const added = [...byHost].map(([hostId, due]) =>
-      this.#asking(hostId, (queue) =>
-        queue.addBulk(
-          due.map(({ effectId, delayMs }) => ({
-            name: jobName,
-            data: { effectId },
-            opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
-          })),
-        ),
-      ),
+      this.#asking(hostId, (queue) => addTo(queue, due, this.#carrier.singlesMax)),
     );
     const failed = (await Promise.allSettled(added)).find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
@@ -105,6 +104,7 @@ export class BullmqEffectQueue implements EffectQueue {
   ): Promise<Consumer> {
     await this.#takeOver(hostId);
     const underWay = new Set<() => void>();
+    const closing = new AbortController();
     const worker = this.#carrier.worker(
       nameOf(hostId),
       async (job, token) => {
@@ -112,7 +112,7 @@ export class BullmqEffectQueue implements EffectQueue {
         if (effectId === undefined) return;
         const answer = await untilCutShort(deliver(effectId), underWay);
         if (answer.kind === 'done') return;
-        await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(answer.delayMs)), token);
+        await this.#postpone(job, token, answer.delayMs, closing.signal);
         throw new DelayedError();
       },
       {
@@ -127,7 +127,7 @@ export class BullmqEffectQueue implements EffectQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: consumer'));
+    worker.on('error', this.#reporter(hostId, 'consumer'));
     try {
       await worker.waitUntilReady();
     } catch (error) {
@@ -138,6 +138,7 @@ export class BullmqEffectQueue implements EffectQueue {
       close: async (timeoutMs) => {
         const timer = setTimeout(() => {
           for (const cutShort of underWay) cutShort();
+          closing.abort();
         }, timeoutMs);
         await worker.close();
         clearTimeout(timer);
@@ -152,6 +153,7 @@ export class BullmqEffectQueue implements EffectQueue {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close(0)));
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
+    this.#closed = true;
     await this.#carrier.close();
   }
 
@@ -170,14 +172,32 @@ export class BullmqEffectQueue implements EffectQueue {
       const left = await queue.getJobs(['active', 'waiting', 'delayed']);
       await queue.obliterate({ force: true });
       const effects = left.flatMap((job) => this.#parse(job) ?? []);
-      await queue.addBulk(
-        effects.map((effectId) => ({
-          name: jobName,
-          data: { effectId },
-          opts: { ...jobOptions, jobId: effectId },
-        })),
+      await addTo(
+        queue,
+        effects.map((effectId) => ({ effectId, delayMs: 0 })),
+        this.#carrier.singlesMax,
       );
     });
+  }
+
+  /**
+   * Insists while the queue is away: a job that is left active, because of an outage that its delivery suffered from too, is
+   * not delivered again before its lock has run out, whoever adds it again.
+   */
+  async #postpone(job: Job, token: string | undefined, delayMs: number, closing: AbortSignal): Promise<void> {
+    const until = performance.now() + this.#lockMs;
+    for (;;) {
+      try {
+        return await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(delayMs)), token);
+      } catch (err) {
+        if (isAnswer(err) || closing.aborted || performance.now() > until) throw err;
+        this.#log.warn(
+          { err, jobId: job.id },
+          'effect queue: a job could not be postponed; it is tried again',
+        );
+      }
+      await sleep(postponeRetryMs, undefined, { signal: closing }).catch(() => undefined); // one last try
+    }
   }
 
   #parse(job: Job): EffectId | undefined {
@@ -208,6 +228,13 @@ export class BullmqEffectQueue implements EffectQueue {
     }
   }
 
+  /** A closed queue still hears of its connections, and what happens to those is of no interest any more. */
+  #reporter(hostId: HostId, side: 'consumer' | 'producer') {
+    return (err: Error) => {
+      if (!this.#closed) this.#log.warn({ err, hostId }, `effect queue: ${side}`);
+    };
+  }
+
   #queueOf(hostId: HostId): JobQueue {
     const known = this.#queues.get(hostId);
     if (known !== undefined) return known;
@@ -215,11 +242,30 @@ export class BullmqEffectQueue implements EffectQueue {
       prefix: prefixOf(hostId),
       streams: { events: { maxLen: 100 } },
     });
-    queue.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: producer'));
+    queue.on('error', this.#reporter(hostId, 'producer'));
     this.#queues.set(hostId, queue);
     return queue;
   }
 }
+
+/** Adds effects to their host's queue. */
+const addTo = async (
+  queue: JobQueue,
+  effects: readonly Pick<DueEffect, 'effectId' | 'delayMs'>[],
+  singlesMax: number,
+): Promise<void> => {
+  const jobs = effects.map(({ effectId, delayMs }) => ({
+    name: jobName,
+    data: { effectId },
+    opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
+  }));
+  if (jobs.length > singlesMax) await queue.addBulk(jobs);
+  else await Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)));
+};
+
+/** BullMQ's word that the job is not as it was thought to be, such as gone: a number. Anything else is an outage. */
+const isAnswer = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number';
 
 /** The delivery's answer, or `later` once the function that is among `underWay` meanwhile is called. */
 const untilCutShort = async (

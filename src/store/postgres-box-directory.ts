@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BoxDirectory, BoxFilter, BoxLookup, BoxRecord } from '../commands/event-store.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
-import { type BoxId, boxId, idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
+import { type BoxId, boxId, boxIdPattern, idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import { type Timestamp, timestampFromMs } from '../kernel/time.ts';
 import type { Database } from './database.ts';
@@ -31,7 +31,7 @@ export class PostgresBoxDirectory implements BoxDirectory {
 
   async find(tenant: TenantId, nameOrId: string): Promise<BoxLookup> {
     const rest = idPrefixPattern.exec(nameOrId)?.[1];
-    const prefix = rest === undefined ? null : `bx_${rest}`;
+    const prefix = rest === undefined || boxIdPattern.test(nameOrId) ? null : `bx_${rest}`;
     const rows = await this.#database.query(findBox, [tenant, nameOrId, prefix, ambiguousMax]);
     const [best, next] = rows;
     if (best === undefined) return { kind: 'none' };
