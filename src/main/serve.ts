@@ -22,6 +22,7 @@ import { LogWatch } from '../store/log-watch.ts';
 import { admitService } from '../store/roles.ts';
 import { openStore } from '../store/store.ts';
 import { atStart, databaseHelp, redisHelp } from './at-start.ts';
+import { startCheckpoints } from './checkpoints.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
 import { prepareDatabase, warnOfPower } from './prepare-database.ts';
@@ -56,6 +57,8 @@ export const serve = async (
     const cleaner = new Cleaner({ databaseUrl, retention: retentionOf(options), log });
     cleaner.start();
     teardown.add('cleaner', () => cleaner.close());
+    const maker = await startCheckpoints(options, store, log);
+    teardown.add('checkpoints', () => maker.close());
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
     teardown.add('queue', () => queue.close());

@@ -167,7 +167,11 @@ const freePort = async (): Promise<number> => {
   return address.port;
 };
 
-const urlOf = ({ home, password, address }: Cluster, name: string, role = user): string =>
+export const urlOf = (
+  { home, password, address }: Pick<Cluster, 'home' | 'password' | 'address'>,
+  name: string = database,
+  role: string = user,
+): string =>
   address.kind === 'socket'
     ? `postgres://${role}:${password}@localhost:${address.port}/${name}?host=${encodeURIComponent(home)}`
     : `postgres://${role}:${password}@127.0.0.1:${address.port}/${name}`;

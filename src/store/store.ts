@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { CheckpointStore } from '../audit/checkpoint-store.ts';
 import type { ConsumerStore } from '../commands/consumer-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
 import type { LagMeter } from '../commands/log-lag.ts';
@@ -7,6 +8,7 @@ import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
 import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
+import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresConsumerStore } from './postgres-consumer-store.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
@@ -27,6 +29,7 @@ export interface Store {
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
   readonly consumers: ConsumerStore;
+  readonly checkpoints: CheckpointStore;
   /** For the queue, which may live in the same database. */
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
@@ -57,6 +60,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
     consumers: new PostgresConsumerStore(database),
+    checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
     keepEpoch: async () => {

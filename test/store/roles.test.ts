@@ -29,6 +29,9 @@ test('the service adds to the log and reads it, and of the rest may change what 
   const rights = Object.fromEntries(rows.map(({ line }) => String(line).split(': ')));
   expect(rights).toMatchObject({
     events: 'insert, select',
+    checkpoints: 'insert, select',
+    checkpoint_keys: 'insert, select',
+    consumers: everything,
     migrations: 'select',
     log_epochs: 'select',
     heads: everything,
@@ -103,7 +106,7 @@ test('a service whose database is behind is told who brings it up to date', asyn
   await migrate(fresh.url);
   await settleRoles(fresh.url);
   const login = await createLogin(fresh.url, 'boxledger_service');
-  await sql(fresh.url, 'DELETE FROM boxledger.migrations WHERE number = 6');
+  await sql(fresh.url, 'DELETE FROM boxledger.migrations WHERE number = 8');
   await expect(migrate(login.url)).rejects.toMatchObject({
     code: 'PermissionDenied',
     help: 'Run boxledger migrate as the owner of the schema, or as a superuser.',
