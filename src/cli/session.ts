@@ -107,7 +107,8 @@ export const inSession = <Asked>(
   });
 
 const withSpinner = async <Result>(io: CliIo, json: boolean, text: string, pending: Promise<Result>) => {
-  if (json || io.stderr.isTTY !== true) return pending;
+  // A terminal that nobody gave a size has no columns, and a spinner would never be done with dividing by them.
+  if (json || io.stderr.isTTY !== true || !io.stderr.columns) return pending;
   pending.catch(() => undefined); // heard below, but it may fail before we get there
   const { default: ora } = await import('ora');
   const spinner = ora({ text, stream: io.stderr, discardStdin: false }).start();

@@ -16,7 +16,7 @@ export const served = async (script: Partial<BoxServiceServer & EventServiceServ
   const env = { BOXLEDGER_ADDR: server.address, BOXLEDGER_ACTOR: 'ann' };
   return {
     run: (...argv: string[]): Promise<Outcome> => cli(argv, { env }),
-    start: (argv: readonly string[], around: { tty?: boolean; unread?: boolean } = {}) =>
+    start: (argv: readonly string[], around: { tty?: boolean; columns?: number; unread?: boolean } = {}) =>
       startCli(argv, { ...around, env }),
   };
 };
