@@ -106,7 +106,7 @@ test('Postgres dies and comes back while boxes are started and stopped: all end 
   }
   expect(await effects("state IN ('pending', 'claimed')")).toBe(0);
   await expectReplayEqualsHeads(postgres.url);
-});
+}, 180_000);
 
 test('while Postgres is away for longer than leases last, an effect is let go of; it is done when Postgres is back', async () => {
   const { boxId } = (await client.create({ name: 'leased' })).box;
