@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { auditCommand } from './commands/audit.ts';
 import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
@@ -36,12 +37,13 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     inspectCommand(io),
     eventsCommand(io),
     waitCommand(io),
+    auditCommand(io, server),
     migrateCommand(io, server),
     doctorCommand(io, server),
     versionCommand(io),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands])
+  for (const command of [program, ...commands, ...commands.flatMap((one) => one.commands)])
     command
       .configureOutput({
         writeOut: (text) => void io.stdout.write(text),
@@ -60,7 +62,7 @@ class UsageError extends Error {
   readonly failure: BoxledgerError;
   constructor(error: CommanderError, command: Command) {
     super(error.message);
-    const path = command.parent === null ? 'boxledger' : `boxledger ${command.name()}`;
+    const path = pathOf(command);
     const [message = '', ...suggestion] = error.message.replace(/^error: /, '').split('\n');
     this.failure = new BoxledgerError('InvalidArgument', [message, ...suggestion].join(' '), {
       help: `See \`${path} --help\`.`,
@@ -68,6 +70,10 @@ class UsageError extends Error {
     this.asJson = command.opts()['json'] === true;
   }
 }
+
+/** `boxledger audit verify`. */
+const pathOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 
 /** Runs one command line (without the program's own name) to its end; the exit code is set in `io`. */
 export const runCli = async (deps: CliDeps, argv: readonly string[]): Promise<void> => {

@@ -1,3 +1,4 @@
+import type { AuditSource } from '../audit/audit-source.ts';
 import type { ServeOptions } from './serve-options.ts';
 
 /** The commands that are not a client's: whoever composes the server brings them. Failures are thrown. */
@@ -8,6 +9,8 @@ export interface ServerCommands {
   migrate(options: ServeOptions, signal: AbortSignal): Promise<readonly string[]>;
   /** Looks at the machine and the configuration, changing nothing. */
   doctor(options: ServeOptions, signal: AbortSignal): Promise<readonly Finding[]>;
+  /** Opens the log past any server; to be closed. */
+  audit(options: ServeOptions): Promise<AuditSource>;
 }
 
 export interface ReadyServer {

@@ -7,6 +7,7 @@ const server: ServerCommands = {
   serve: async (...to) => (await import('./serve.ts')).serve(...to),
   migrate: async (options) => (await import('./migrate.ts')).migrateDatabase(options),
   doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
+  audit: async (options) => (await import('./open-audit.ts')).openAudit(options),
 };
 
 /** The `boxledger` program: the client's commands, and those that are a server's. */

@@ -1,10 +1,12 @@
 import type pg from 'pg';
+import type { CheckpointStore } from '../audit/checkpoint-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
 import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
+import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
 import { PostgresExecDirectory } from './postgres-exec-directory.ts';
@@ -22,6 +24,7 @@ export interface Store {
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
+  readonly checkpoints: CheckpointStore;
   /** For the queue, which may live in the same database. */
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
@@ -49,6 +52,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     boxes: new PostgresBoxDirectory(database),
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
+    checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
     rebuild: (fold) => rebuild(databaseUrl, fold),
