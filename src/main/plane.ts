@@ -67,6 +67,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     const lost = await reportLostExecs(store.execs, door, host.hostId);
     if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
     const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
+    asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
     const api = openApi(options, { door, feed, guests, host });
@@ -80,9 +81,10 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 
 /** What commands pass through, and what is told of their events. */
 const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
-  const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash });
+  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; left: [] }>();
+  const onLeft = () => void asked.emit('left');
+  const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash, onLeft });
   teardown.add('dispatcher', () => dispatcher.idle());
-  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]] }>();
   asked.on('effects', (effects) => dispatcher.dispatch(effects));
   const door = new Door({
     store: store.events,
