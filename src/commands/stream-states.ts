@@ -2,21 +2,10 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { assert } from '../kernel/assert.ts';
 import type { StreamId, TenantId, Version } from '../kernel/ids.ts';
-import { noVersion } from '../kernel/ids.ts';
 import { type AnyAggregate, aggregateForStream } from './aggregates.ts';
 import type { AppendedStream, EventLog, EventStore } from './event-store.ts';
-
-/** A stream as it stood at one version. `state` is undefined before its first event. */
-export interface StreamState {
-  readonly streamId: StreamId;
-  readonly version: Version;
-  readonly hash: string;
-  /** Of its first event; undefined before that. */
-  readonly tenant: TenantId | undefined;
-  readonly state: unknown;
-}
-
-const foldPageSize = 500;
+import { emptyStream, foldOn, streamEvents } from './stream-events.ts';
+import type { StreamState } from './stream-state.ts';
 
 /** Hash of the statechart's definition: a snapshot that another one made is folded afresh. */
 export const fingerprintOf = (aggregate: AnyAggregate): string => {
@@ -63,8 +52,7 @@ export class StreamStates {
   async load(streamId: StreamId): Promise<StreamState> {
     const aggregate = aggregateForStream(streamId);
     const head = await this.#store.load(streamId);
-    if (head === undefined)
-      return { streamId, version: noVersion, hash: '', tenant: undefined, state: undefined };
+    if (head === undefined) return emptyStream(streamId);
     const { version, hash, tenant } = head;
     const stream: StreamState =
       head.fingerprint === fingerprintOf(aggregate)
@@ -76,17 +64,10 @@ export class StreamStates {
 
   /** The fold of the stream's events up to `version`. */
   async foldTo(streamId: StreamId, version: Version): Promise<StreamState> {
-    const aggregate = aggregateForStream(streamId);
-    let stream: StreamState = { streamId, version: noVersion, hash: '', tenant: undefined, state: undefined };
-    while (stream.version < version) {
-      const page = await this.#log.readStream(streamId, stream.version, foldPageSize);
-      assert(page.length > 0, `${streamId} ends at version ${stream.version}, before ${version}`);
-      for (const event of page) {
-        if (event.version > version) break;
-        const state = aggregate.evolve(stream.state, event);
-        stream = { streamId, version: event.version, hash: event.hash, tenant: event.tenant, state };
-      }
-    }
+    let stream = emptyStream(streamId);
+    for await (const event of streamEvents(this.#log, streamId, { upTo: version }))
+      stream = foldOn(stream, event);
+    assert(stream.version === version, `${streamId} ends at version ${stream.version}, before ${version}`);
     return stream;
   }
 }

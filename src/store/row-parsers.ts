@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { BoxRecord, Head } from '../commands/event-store.ts';
+import type { EffectMemory } from '../commands/log-history.ts';
 import type { ClaimedEffect, DueEffect, OverdueEffect } from '../effects/outbox.ts';
 import { boxViewSchema } from '../events/box-view.ts';
 import { type EffectIntent, effectIntentSchema, effectKindSchema } from '../events/effects.ts';
@@ -263,4 +264,27 @@ export const parseOpenExec: (row: unknown) => { execId: ExecId; tenant: TenantId
   z
     .object({ exec_id: execIdSchema, tenant: tenantIdSchema })
     .transform((row) => ({ execId: row.exec_id, tenant: row.tenant })),
+);
+
+export const parseEffectMemory: (row: unknown) => EffectMemory = rowParser(
+  'an effect',
+  z
+    .object({
+      effect_id: effectIdSchema,
+      kind: effectKindSchema,
+      state: z.enum(['pending', 'claimed', 'settled', 'cancelled']),
+      host_id: hostIdSchema,
+      attempt: z.int().nonnegative(),
+      deadline: timeColumn,
+      last_error: jsonColumn,
+    })
+    .transform((row) => ({
+      effectId: row.effect_id,
+      kind: row.kind,
+      state: row.state,
+      hostId: row.host_id,
+      attempts: row.attempt,
+      deadline: row.deadline,
+      lastError: row.last_error,
+    })),
 );

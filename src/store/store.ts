@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
+import type { LogHistory } from '../commands/log-history.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
@@ -8,6 +9,7 @@ import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
 import { PostgresExecDirectory } from './postgres-exec-directory.ts';
+import { PostgresLogHistory } from './postgres-log-history.ts';
 import { PostgresOutbox } from './postgres-outbox.ts';
 import { type Fold, rebuild } from './rebuild.ts';
 import { statement } from './statement.ts';
@@ -19,6 +21,7 @@ const ping = statement('ping');
 export interface Store {
   readonly events: EventStore;
   readonly log: EventLog;
+  readonly history: LogHistory;
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
@@ -46,6 +49,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
   const store: Store = {
     events: new PostgresEventStore(database, wake),
     log: new PostgresEventLog(database, wake),
+    history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),

@@ -11,7 +11,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   events: ['kernel'],
   machines: ['kernel', 'events'],
   commands: ['kernel', 'events', 'machines'],
-  store: ['kernel', 'events', 'commands/event-store.ts', 'effects/outbox.ts'],
+  store: ['kernel', 'events', 'commands/event-store.ts', 'commands/log-history.ts', 'effects/outbox.ts'],
   effects: ['kernel', 'events', 'commands'],
   drivers: ['kernel', 'events'],
   guest: ['kernel', 'events', 'gen'],
