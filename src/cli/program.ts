@@ -7,6 +7,7 @@ import { inspectCommand } from './commands/inspect.ts';
 import { lifecycleCommands } from './commands/lifecycle.ts';
 import { lsCommand } from './commands/ls.ts';
 import { doctorCommand, migrateCommand } from './commands/maintenance.ts';
+import { momentCommands } from './commands/moments.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { packageVersion, versionCommand } from './commands/version.ts';
@@ -35,6 +36,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     lsCommand(io),
     inspectCommand(io),
     eventsCommand(io),
+    ...momentCommands(io),
     waitCommand(io),
     migrateCommand(io, server),
     doctorCommand(io, server),
