@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
+// Without the two dashes Node 20 takes --env-file, an option of some of our commands, for its own wherever it stands.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

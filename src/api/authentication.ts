@@ -36,5 +36,9 @@ const refusal = (metadata: Metadata) =>
     metadata.get('authorization').length === 0
       ? 'The call carries no token.'
       : 'The token is not the right one.',
-    { help: 'Send the metadata "authorization: Bearer <token>" with the token that the server was given.' },
+    {
+      help:
+        'The server was given a token: name its file by --token-file or BOXLEDGER_TOKEN_FILE; ' +
+        'programs send the metadata "authorization: Bearer <token>".',
+    },
   );

@@ -28,7 +28,7 @@ export const findBox = async (deps: ApiDeps, tenant: TenantId, reference: string
         ...invalidArgument([
           {
             field: 'box',
-            problem: `${reference} fits ${lookup.boxIds.length} boxes: ${lookup.boxIds.join(', ')}`,
+            problem: `${reference} fits several boxes, such as ${lookup.boxIds.join(', ')}`,
           },
         ]),
         details: { boxIds: lookup.boxIds },

@@ -13,20 +13,26 @@ const pageSize = 256;
 
 export const readStream = (deps: ApiDeps) =>
   async function* (
-    { streamId, afterVersion, limit }: z.infer<typeof readStreamSchema>,
+    { streamId, afterVersion, types, limit }: z.infer<typeof readStreamSchema>,
     { caller, signal }: CallScope,
   ): AsyncGenerator<ReadStreamResponse> {
     const [first] = await deps.log.readStream(streamId, noVersion, 1);
     if (first === undefined || first.tenant !== caller.tenant)
       throw new BoxledgerError('NotFound', `There is no stream ${streamId}.`, { details: { streamId } });
-    let left = limit === 0n ? undefined : limit;
+    const wanted = new Set<string>(types);
+    let given = 0n;
     for (let after = afterVersion; !signal.aborted; ) {
-      const size = left !== undefined && left < pageSize ? Number(left) : pageSize;
+      const left = limit === 0n || wanted.size > 0 ? pageSize : Number(limit - given);
+      const size = Math.min(left, pageSize);
       const page = await deps.log.readStream(streamId, after, size);
-      for (const event of page) yield { event: encodeEvent(event, '') };
-      if (left !== undefined) left -= BigInt(page.length);
+      for (const event of page) {
+        if (wanted.size > 0 && !wanted.has(event.type)) continue;
+        yield { event: encodeEvent(event, '') };
+        given += 1n;
+        if (given === limit) return;
+      }
       const last = page.at(-1);
-      if (last === undefined || page.length < size || left === 0n) return;
+      if (last === undefined || page.length < size) return;
       after = last.version;
     }
     signal.throwIfAborted();

@@ -2,6 +2,7 @@ import type { MethodDefinition } from '@grpc/grpc-js';
 import type { z } from 'zod';
 import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
 import { type Path, pathText } from './field-path.ts';
+import { issueText } from './issue-text.ts';
 import { shortened } from './status.ts';
 
 /**
@@ -40,7 +41,7 @@ export const parse = <Parsed>(schema: z.ZodType<Parsed>, received: Received<unkn
       ]),
     );
   const faults: Fault[] = [];
-  const result = schema.safeParse(plain(received.message, [], faults));
+  const result = schema.safeParse(plain(received.message, [], faults), { error: issueText });
   if (result.success && faults.length === 0) return result.data;
   for (const issue of result.error?.issues ?? [])
     for (const problem of problemsOf(issue)) faults.push(fault(issue.path, problem));

@@ -91,6 +91,7 @@ export const watchSchema = z
 export const readStreamSchema = z.strictObject({
   streamId: streamIdSchema,
   afterVersion: z.bigint().transform(version),
+  types: eventTypesSchema,
   limit: z.bigint(),
 });
 

@@ -41,7 +41,7 @@ export const boxOptionsValue = async (
 ): Promise<Partial<BoxOptions>> => {
   const fromFiles = await Promise.all((flags.envFile ?? []).map((path) => envFileLines(faults, path, io)));
   return {
-    cpus: numberValue(faults, '--cpus', flags.cpus),
+    cpus: numberValue(faults, '--cpus', flags.cpus, { min: Number.NEGATIVE_INFINITY }),
     memoryMib: memoryMibValue(faults, '--memory', flags.memory),
     env: envValue(faults, [...fromFiles.flat(), ...(flags.env ?? [])], io),
     labels: assignmentsValue(faults, '--label', flags.label ?? [], () => ''),

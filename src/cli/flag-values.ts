@@ -18,7 +18,7 @@ export class FlagFaults {
   }
 }
 
-/** A finite number, or a fault. */
+/** A finite number, or a fault. Without a least one, its bounds are the server's to say, together with all else. */
 export const numberValue = (
   faults: FlagFaults,
   flag: string,
@@ -27,7 +27,8 @@ export const numberValue = (
 ): number | undefined => {
   if (text === undefined) return undefined;
   const value = /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN;
-  const wanted = `must be a ${whole ? 'whole ' : ''}number, ${min} or more, not ${JSON.stringify(text)}`;
+  const least = min === Number.NEGATIVE_INFINITY ? '' : `, ${min} or more`;
+  const wanted = `must be a ${whole ? 'whole ' : ''}number${least}, not ${JSON.stringify(text)}`;
   if (Number.isNaN(value) || value < min || (whole && !Number.isSafeInteger(value)))
     return faults.add(flag, wanted);
   return value;
@@ -72,6 +73,10 @@ export const assignmentsValue = (
   }
   return Object.fromEntries(entries);
 };
+
+/** A new box's name. On the wire an empty one asks for one to be made up; here it is a variable of a script that was not set. */
+export const nameValue = (faults: FlagFaults, flag: string, text: string | undefined) =>
+  text === '' ? faults.add(flag, 'must not be empty; leave it out to have one made up') : text;
 
 /** What is common to all changes. */
 export const mutationValue = (faults: FlagFaults, flags: MutationFlags) => {

@@ -5,29 +5,29 @@ import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts
 import { defaultDataDir } from '../sdk/discover.ts';
 import { type FileSettings, type Given, gather } from './settings.ts';
 
-const address = z.string().transform((text, context) => {
-  const [, ipv6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:/\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
+const text = z.string('must be text');
+
+const address = text.transform((given, context) => {
+  const [, ipv6, name, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([^:/\s[\]]+)):(\d{1,5})$/.exec(given) ?? [];
   const host = ipv6 ?? name;
   const port = Number(digits);
   if (host !== undefined && port <= 65_535) return { host, port };
-  context.addIssue({ code: 'custom', message: `must be HOST:PORT, not ${JSON.stringify(text)}` });
+  context.addIssue({ code: 'custom', message: `must be HOST:PORT, not ${JSON.stringify(given)}` });
   return z.NEVER;
 });
 
 const url = (...schemes: readonly string[]) =>
-  z
-    .string()
-    .refine(
-      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
-      `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
-    );
+  text.refine(
+    (given) => URL.canParse(given) && schemes.includes(new URL(given).protocol),
+    `must be a URL that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`,
+  );
 
 const choice = <const Values extends readonly [string, ...string[]]>(values: Values) =>
   z.enum(values, {
     error: ({ input }) => `must be one of ${values.join(', ')}, not ${JSON.stringify(input)}`,
   });
 
-const path = z.string().min(1, 'must not be empty');
+const path = text.min(1, 'must not be empty');
 
 const serveOptionsSchema = z.strictObject({
   /** Port 0: one that is free. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job, JobsOptions, Processor, Queue, QueueOptions, Worker, WorkerOptions } from 'bullmq';
 import { DelayedError } from 'bullmq';
 import type { Logger } from 'pino';
@@ -38,7 +39,7 @@ export type JobWorker = Pick<Worker, 'close'> & {
 
 export interface BullmqQueueOptions {
   readonly log: Logger;
-  /** How long a job stays with a consumer that gives no sign of life. */
+  /** How long a job stays with a consumer that gives no sign of life. Too short is harmless: claims decide who works. */
   readonly lockMs?: number;
   /** How often jobs are looked for whose consumer gave no sign of life. */
   readonly stalledCheckMs?: number;
@@ -51,6 +52,9 @@ const jobName = 'effect';
 const jobOptions: JobsOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true };
 /** A delivery that was cut short by `close` comes again after this time. */
 const cutShortDelayMs = 100;
+
+/** Between two tries to put a job off while the queue is away. */
+const postponeRetryMs = 250;
 
 /** How many deaths of its consumers a job survives: as many as the backends can count to, or nearly. */
 const stalledMax = 1_000_000_000;
@@ -67,12 +71,13 @@ export class BullmqEffectQueue implements EffectQueue {
   readonly #enqueueTimeoutMs: number;
   readonly #queues = new Map<HostId, JobQueue>();
   readonly #consumers = new Set<Consumer>();
+  #closed = false;
 
   constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
     this.#carrier = carrier;
     this.#log = options.log;
-    this.#lockMs = options.lockMs ?? 30_000;
-    this.#stalledCheckMs = options.stalledCheckMs ?? 15_000;
+    this.#lockMs = options.lockMs ?? 5_000;
+    this.#stalledCheckMs = options.stalledCheckMs ?? 2_500;
     this.#enqueueTimeoutMs = options.enqueueTimeoutMs ?? 5_000;
   }
 
@@ -105,6 +110,7 @@ export class BullmqEffectQueue implements EffectQueue {
   ): Promise<Consumer> {
     await this.#takeOver(hostId);
     const underWay = new Set<() => void>();
+    const closing = new AbortController();
     const worker = this.#carrier.worker(
       nameOf(hostId),
       async (job, token) => {
@@ -112,7 +118,7 @@ export class BullmqEffectQueue implements EffectQueue {
         if (effectId === undefined) return;
         const answer = await untilCutShort(deliver(effectId), underWay);
         if (answer.kind === 'done') return;
-        await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(answer.delayMs)), token);
+        await this.#postpone(job, token, answer.delayMs, closing.signal);
         throw new DelayedError();
       },
       {
@@ -127,7 +133,7 @@ export class BullmqEffectQueue implements EffectQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: consumer'));
+    worker.on('error', this.#reporter(hostId, 'consumer'));
     try {
       await worker.waitUntilReady();
     } catch (error) {
@@ -138,6 +144,7 @@ export class BullmqEffectQueue implements EffectQueue {
       close: async (timeoutMs) => {
         const timer = setTimeout(() => {
           for (const cutShort of underWay) cutShort();
+          closing.abort();
         }, timeoutMs);
         await worker.close();
         clearTimeout(timer);
@@ -152,6 +159,7 @@ export class BullmqEffectQueue implements EffectQueue {
     await Promise.all([...this.#consumers].map((consumer) => consumer.close(0)));
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
+    this.#closed = true;
     await this.#carrier.close();
   }
 
@@ -178,6 +186,26 @@ export class BullmqEffectQueue implements EffectQueue {
         })),
       );
     });
+  }
+
+  /**
+   * Insists while the queue is away: a job that is left active, because of an outage that its delivery suffered from too, is
+   * not delivered again before its lock has run out, whoever adds it again.
+   */
+  async #postpone(job: Job, token: string | undefined, delayMs: number, closing: AbortSignal): Promise<void> {
+    const until = performance.now() + this.#lockMs;
+    for (;;) {
+      try {
+        return await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(delayMs)), token);
+      } catch (err) {
+        if (isAnswer(err) || closing.aborted || performance.now() > until) throw err;
+        this.#log.warn(
+          { err, jobId: job.id },
+          'effect queue: a job could not be postponed; it is tried again',
+        );
+      }
+      await sleep(postponeRetryMs, undefined, { signal: closing }).catch(() => undefined); // one last try
+    }
   }
 
   #parse(job: Job): EffectId | undefined {
@@ -208,6 +236,13 @@ export class BullmqEffectQueue implements EffectQueue {
     }
   }
 
+  /** A closed queue still hears of its connections, and what happens to those is of no interest any more. */
+  #reporter(hostId: HostId, side: 'consumer' | 'producer') {
+    return (err: Error) => {
+      if (!this.#closed) this.#log.warn({ err, hostId }, `effect queue: ${side}`);
+    };
+  }
+
   #queueOf(hostId: HostId): JobQueue {
     const known = this.#queues.get(hostId);
     if (known !== undefined) return known;
@@ -215,11 +250,15 @@ export class BullmqEffectQueue implements EffectQueue {
       prefix: prefixOf(hostId),
       streams: { events: { maxLen: 100 } },
     });
-    queue.on('error', (error) => this.#log.warn({ err: error, hostId }, 'effect queue: producer'));
+    queue.on('error', this.#reporter(hostId, 'producer'));
     this.#queues.set(hostId, queue);
     return queue;
   }
 }
+
+/** BullMQ's word that the job is not as it was thought to be, such as gone: a number. Anything else is an outage. */
+const isAnswer = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'number';
 
 /** The delivery's answer, or `later` once the function that is among `underWay` meanwhile is called. */
 const untilCutShort = async (

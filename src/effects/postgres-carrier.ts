@@ -87,7 +87,10 @@ const openPool = (url: string, size: number, log: Logger): pg.Pool => {
     keepAlive: true,
     connectionTimeoutMillis: 5_000,
   });
-  pool.on('error', (err) => log.warn({ err }, 'effect queue: lost a connection to Postgres'));
+  // `end` does not wait until the connections are closed: one that Postgres ends first is no loss.
+  pool.on('error', (err) => {
+    if (!pool.ending) log.warn({ err }, 'effect queue: lost a connection to Postgres');
+  });
   // Each of BullMQ's queues listens for errors of the pool that it shares with the others.
   pool.setMaxListeners(0);
   return pool;

@@ -12,6 +12,8 @@ export const pauseHandler =
   async ({ process }, context) => {
     const { driver } = shop;
     const { boxId } = context.intent;
+    // An attempt before this one may have frozen the guest, which then could not be asked.
+    if (context.attempt > 1) await driver.unfreeze(boxId, process);
     const quiesced = await quiesce(shop, context);
     try {
       context.signal.throwIfAborted();

@@ -26,7 +26,8 @@ export const startDemoServer = async (dataDir: string, options: readonly string[
       dataDir,
       ...options,
     ],
-    { stdio: ['ignore', 'pipe', 'inherit'], env: withoutServices() },
+    // In a process group of its own: Ctrl-C is the demo's to hear, which then ends the server in good order.
+    { stdio: ['ignore', 'pipe', 'inherit'], env: withoutServices(), detached: true },
   );
   const ended = once(child, 'close');
   const lines = createInterface({ input: child.stdout });

@@ -3,31 +3,39 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, connect } from '../sdk/client.ts';
 import { startDemoServer } from './demo-server.ts';
-import { liveABoxesLife } from './demo-story.ts';
+import { liveABoxesLife, type Printed } from './demo-story.ts';
 import { verifyHistory } from './demo-verify.ts';
 
 /** `npm run demo`: a box's whole life on a server of its own, and the proof that its log is all there is to it. */
-const demo = async (say: (line: string) => void): Promise<boolean> => {
+const demo = async (say: (line: string) => void, interrupted: Promise<never>): Promise<boolean> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-demo-'));
   try {
     say(`Starting a server with embedded Postgres and the process driver in ${dataDir}`);
     const server = await startDemoServer(dataDir, process.argv.slice(2));
     const client = connect({ address: server.address, actor: 'demo' });
     const printing = new AbortController();
-    const printed = printEvents(client, say, printing.signal);
+    const events = printEvents(client, say, printing.signal);
     try {
-      const boxId = await liveABoxesLife(client, say);
-      await printed.until(boxId, 'box.removed');
+      const printed: Printed = (...event) => Promise.race([events.printed(...event), interrupted]);
+      const boxId = await liveABoxesLife(client, say, printed);
       return await verifyHistory(client, boxId, say);
+    } catch (error) {
+      await removeBoxes(client).catch((left) => say(`The demo's box could not be removed: ${left}`));
+      throw error;
     } finally {
       printing.abort();
-      await printed.ended;
+      await events.ended;
       client.close();
       await server.stop();
     }
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
+};
+
+/** Boxes outlive their server, and this one's data directory is about to go. */
+const removeBoxes = async (client: Client): Promise<void> => {
+  for await (const box of client.list()) await client.remove(box.boxId, { force: true });
 };
 
 /** Prints each event as it is appended. */
@@ -50,8 +58,8 @@ const printEvents = (client: Client, say: (line: string) => void, signal: AbortS
   });
   return {
     ended,
-    until: (boxId: string, type: string): Promise<void> => {
-      const key = `box/${boxId} ${type}`;
+    printed: (streamId: string, type: string): Promise<void> => {
+      const key = `${streamId} ${type}`;
       const came = new Promise<void>((resolve) => {
         if (seen.has(key)) resolve();
         else waiting.set(key, resolve);
@@ -64,10 +72,24 @@ const printEvents = (client: Client, say: (line: string) => void, signal: AbortS
 const clip = (text: string, most: number): string =>
   text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 
+/** Rejects when the user wants an end; from then on a second wish ends the demo at once. */
+const interruption = (): Promise<never> => {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const rejecting = new Promise<never>((_resolve, reject) => {
+    const end = (signal: NodeJS.Signals) => {
+      for (const name of signals) process.off(name, end);
+      reject(Object.assign(new Error(`ended by ${signal}`), { stack: undefined })); // it is nobody's fault
+    };
+    for (const name of signals) process.on(name, end);
+  });
+  rejecting.catch(() => undefined); // heard where it is raced, but it may come before
+  return rejecting;
+};
+
 const began = performance.now();
 const say = (line: string) => process.stdout.write(`${line}\n`);
 try {
-  const agrees = await demo(say);
+  const agrees = await demo(say, interruption());
   say(
     agrees
       ? `Done in ${((performance.now() - began) / 1000).toFixed(1)} s.`

@@ -6,6 +6,7 @@ import type { ServeOptions } from '../cli/serve-options.ts';
 import type { Finding } from '../cli/server-commands.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
 import { openStore } from '../store/store.ts';
+import { databaseHelp, redisHelp } from './at-start.ts';
 import { openDriver } from './serve.ts';
 
 const silent = pino({ level: 'silent' });
@@ -31,7 +32,7 @@ const node = (): Finding => {
 const database = async ({ databaseUrl }: ServeOptions): Promise<Finding> => {
   if (databaseUrl === undefined)
     return { name: 'database', status: 'ok', detail: 'embedded Postgres under the data dir' };
-  return attempt('database', 'Start Postgres, or correct DATABASE_URL.', async () => {
+  return attempt('database', databaseHelp, async () => {
     const store = await openStore({ databaseUrl, log: silent });
     try {
       const { rows } = await store.pool.query('SHOW server_version');
@@ -44,7 +45,7 @@ const database = async ({ databaseUrl }: ServeOptions): Promise<Finding> => {
 
 const queue = async ({ redisUrl }: ServeOptions): Promise<Finding> => {
   if (redisUrl === undefined) return { name: 'queue', status: 'ok', detail: 'BullMQ in Postgres' };
-  return attempt('queue', 'Start Redis, or correct REDIS_URL.', async () => {
+  return attempt('queue', redisHelp, async () => {
     const carrier = await redisCarrier(redisUrl, silent);
     await carrier.close();
     return 'BullMQ in Redis, which answers';

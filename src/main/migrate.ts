@@ -1,8 +1,9 @@
-import pino from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
+import { atStart, databaseHelp } from './at-start.ts';
+import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
 
 /** Brings the schema of the configured database, or of the one under the data dir, up to date. */
@@ -11,7 +12,7 @@ export const migrateDatabase = async ({
   databaseUrl,
   logLevel,
 }: ServeOptions): Promise<readonly string[]> => {
-  const log = pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
+  const log = serviceLog(logLevel);
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
     let url = databaseUrl;
@@ -22,7 +23,7 @@ export const migrateDatabase = async ({
       teardown.add('embedded Postgres', () => postgres.close());
       url = postgres.url;
     }
-    const store = await openStore({ databaseUrl: url, log });
+    const store = await atStart(databaseHelp, () => openStore({ databaseUrl: url, log }));
     teardown.add('store', () => store.close());
     return await store.migrate();
   } finally {

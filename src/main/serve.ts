@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import pino from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { ReadyServer } from '../cli/server-commands.ts';
 import type { Driver } from '../drivers/driver.ts';
@@ -16,12 +14,15 @@ import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { systemUser } from '../sdk/system-user.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
+import { atStart, databaseHelp, redisHelp } from './at-start.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
 import { randomIds } from './random-ids.ts';
+import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
 
 /** The one bundled file that runs inside boxes; the same place seen from the sources and from the build. */
@@ -34,7 +35,7 @@ export const serve = async (
   ready: (server: ReadyServer) => void,
 ): Promise<void> => {
   const { dataDir } = options;
-  const log = logTo(options);
+  const log = serviceLog(options.logLevel);
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -43,7 +44,7 @@ export const serve = async (
     const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
     const driver = await openDriver(options, log);
     const databaseUrl = options.databaseUrl ?? (await openDatabase(dataDir, log, teardown));
-    const store = await openStore({ databaseUrl, log });
+    const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
     teardown.add('store', () => store.close());
     const applied = await store.migrate();
     if (applied.length > 0) log.info({ applied }, 'schema migrated');
@@ -75,9 +76,6 @@ export const serve = async (
   }
 };
 
-const logTo = ({ logLevel }: ServeOptions): Logger =>
-  pino({ level: logLevel, base: null }, pino.destination({ dest: 2, sync: true }));
-
 const openDatabase = async (dataDir: string, log: Logger, teardown: Teardown): Promise<string> => {
   const postgres = await openEmbeddedPostgres(dataDir, log);
   teardown.add('embedded Postgres', () => postgres.close());
@@ -89,7 +87,9 @@ const openCarrier = (
   databaseUrl: string,
   log: Logger,
 ): Promise<QueueCarrier> =>
-  redisUrl === undefined ? postgresCarrier(databaseUrl, log) : redisCarrier(redisUrl, log);
+  redisUrl === undefined
+    ? postgresCarrier(databaseUrl, log)
+    : atStart(redisHelp, () => redisCarrier(redisUrl, log));
 
 /** Says once, loudly, what a box is not kept apart from. */
 export const openDriver = async (
@@ -138,7 +138,7 @@ const readToken = async (file: string): Promise<string> => {
 };
 
 /** Who a caller on this machine is taken to be that does not say otherwise. */
-const localActor = (): Actor => ({ kind: 'user', id: userInfo().username });
+const localActor = (): Actor => ({ kind: 'user', id: systemUser() });
 
 const writeAtomically = async (file: string, text: string): Promise<void> => {
   const temporary = `${file}.${randomBytes(4).toString('hex')}`;

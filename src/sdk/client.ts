@@ -96,6 +96,7 @@ export interface Client {
     streamId: string,
     options?: CallOptions & {
       readonly afterVersion?: bigint | undefined;
+      readonly types?: readonly string[] | undefined;
       readonly limit?: bigint | undefined;
     },
   ): AsyncIterable<Event>;
@@ -157,8 +158,8 @@ export const connect = (options: ConnectOptions): Client => {
     copyIn: (box, path, tar, to = {}) => copyIn(channel, box, path, tar, to),
     copyOut: (box, path, to = {}) => copyOut(channel, box, path, to),
     metrics: (box, to = {}) => call(to, (...rest) => boxes.metrics({ box }, ...rest)),
-    readStream: (streamId, { afterVersion = 0n, limit = 0n, ...to } = {}) => {
-      const request = ReadStreamRequest.create({ streamId, afterVersion, limit });
+    readStream: (streamId, { afterVersion = 0n, types = [], limit = 0n, ...to } = {}) => {
+      const request = ReadStreamRequest.create({ streamId, afterVersion, types: [...types], limit });
       return eventsOf(channel, (...rest) => channel.events.readStream(request, ...rest), to);
     },
     readAll: ({ cursor = '', types = [], categories = [], follow = false, limit = 0n, ...to } = {}) => {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { ConnectOptions } from './channel.ts';
+import { actorPattern, systemUser } from './system-user.ts';
 import { unreachableHelp } from './wire-error.ts';
 
 export const defaultDataDir = '.boxledger';
@@ -67,9 +67,10 @@ const addressPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):\d{1,5}$/;
 
 const checkedAddress = (address: string): string => {
   if (addressPattern.test(address)) return address;
-  throw new BoxledgerError('InvalidArgument', `addr: ${JSON.stringify(address)} is not HOST:PORT`, {
+  const problem = `must be HOST:PORT, not ${JSON.stringify(address)}`;
+  throw new BoxledgerError('InvalidArgument', `addr: ${problem}`, {
     help: 'Give the server as in --addr 127.0.0.1:7433.',
-    faults: [{ field: 'addr', problem: 'must be HOST:PORT' }],
+    faults: [{ field: 'addr', problem }],
   });
 };
 
@@ -89,23 +90,10 @@ const tokenFault = (path: string, problem: string, cause?: unknown) =>
     cause,
   });
 
-const actorPattern = /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/;
-
 const checkedActor = (actor: string | undefined): string | undefined => {
   if (actor === undefined || actorPattern.test(actor)) return actor;
   const problem = 'must be 1 to 256 printable ASCII characters';
   throw new BoxledgerError('InvalidArgument', `actor: ${problem}`, { faults: [{ field: 'actor', problem }] });
-};
-
-const systemUser = (): string | undefined => {
-  try {
-    const { username, uid } = userInfo();
-    return actorPattern.test(username) ? username : `uid:${uid}`;
-  } catch (error) {
-    // A user id without an entry in the system's user list has no name: the server then finds its own.
-    if ((error as NodeJS.ErrnoException).code === 'ERR_SYSTEM_ERROR') return undefined;
-    throw error;
-  }
 };
 
 const nonEmpty = (text: string | undefined) => (text === '' ? undefined : text);

@@ -40,8 +40,11 @@ export class Database {
   constructor(url: string, log: StoreLog) {
     this.url = url;
     this.pool = new pg.Pool({ ...connectionConfig(url), max: bounds.connectionsMax });
-    // An idle connection that dies is replaced when needed; without a listener it would end the process.
-    this.pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'));
+    // An idle connection that dies is replaced when needed; without a listener it would end the process. One that dies
+    // after `end`, which does not wait until its connections are closed, is no loss.
+    this.pool.on('error', (error) => {
+      if (!this.pool.ending) log.warn({ err: error }, 'an idle database connection was lost');
+    });
   }
 
   /**

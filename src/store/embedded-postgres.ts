@@ -38,6 +38,8 @@ const socketPort = 5432;
 /** `sun_path` holds 104 bytes with the final NUL on macOS, 108 on Linux. */
 const socketPathMaxBytes = 103;
 const logMaxBytes = 8 * 1024 * 1024;
+/** Characters of the log's end that a failure to start carries. */
+const shownOfLog = 1024;
 /** Recovery after a kill may take long; a Postgres that ends is noticed at once. */
 const startTimeoutMs = 300_000;
 const stopTimeoutMs = 60_000;
@@ -107,6 +109,8 @@ const keepPassword = async (home: string): Promise<string> => {
   return readFile(path, 'utf8');
 };
 
+const endOf = async (logFile: string) => (await readFile(logFile, 'utf8')).slice(-shownOfLog);
+
 const rotate = async (logFile: string) => {
   if (existsSync(logFile) && (await stat(logFile)).size > logMaxBytes) await rename(logFile, `${logFile}.1`);
 };
@@ -135,6 +139,7 @@ const initialise = async (
   if (child.exitCode !== 0)
     throw new BoxledgerError('Internal', 'the embedded Postgres could not be set up', {
       help: `Read ${logFile}; or give DATABASE_URL.`,
+      details: { log: await endOf(logFile) },
     });
   await rename(draft, data);
 };
@@ -191,6 +196,7 @@ const usable = async (child: ChildProcess, cluster: Cluster): Promise<void> => {
     if (hasEnded(child))
       throw new BoxledgerError('Unavailable', 'the embedded Postgres ended while it started', {
         help: `Read ${cluster.logFile}.`,
+        details: { log: await endOf(cluster.logFile) },
       });
     try {
       return await makeDatabase(cluster);

@@ -32,9 +32,9 @@ const readAll = async (given: Partial<ReadAllRequest>) => {
     events.push(event);
   return events;
 };
-const readStream = async (streamId: string, afterVersion = 0n, limit = 0n) => {
+const readStream = async (streamId: string, afterVersion = 0n, limit = 0n, types: string[] = []) => {
   const events: ReadStreamResponse['event'][] = [];
-  const stream = api.events.readStream({ streamId, afterVersion, limit });
+  const stream = api.events.readStream({ streamId, afterVersion, types, limit });
   for await (const { event } of stream as AsyncIterable<ReadStreamResponse>) events.push(event);
   return events;
 };
@@ -58,13 +58,17 @@ test('the log is read whole, by type, from a cursor on and up to a limit', async
   expect(await readAll({ categories: ['exec'] })).toEqual([]);
 });
 
-test('a stream is read after a version and up to a limit; one that does not exist is not found', async () => {
+test('a stream is read after a version, up to a limit and by type; one that does not exist is not found', async () => {
   const { box } = await create('streamed');
   await start('streamed');
   const streamId = `box/${box?.boxId}`;
   expect((await readStream(streamId)).map((event) => event?.version)).toEqual([1n, 2n]);
   expect((await readStream(streamId, 1n)).map((event) => event?.type)).toEqual(['box.startRequested']);
   expect(await readStream(streamId, 0n, 1n)).toHaveLength(1);
+  expect(await readStream(streamId, 0n, 1n, ['box.startRequested'])).toMatchObject([{ version: 2n }]);
+  expect(status[(await failureOf(readStream(streamId, 0n, 0n, ['box.strated']))).code]).toBe(
+    'INVALID_ARGUMENT',
+  );
   expect(await readStream(streamId, 99n)).toEqual([]);
   expect(status[(await failureOf(readStream('box/bx_0000000000000000'))).code]).toBe('NOT_FOUND');
 });

@@ -85,6 +85,14 @@ test('every option that cannot be is named at once, and nothing is sent', async 
   expect(stderr).toContain('boxledger create --help');
 });
 
+test('an empty name is a mistake, where none at all asks for one to be made up', async () => {
+  const { run } = await served({});
+  const { code, stderr } = await run('create', '', '--cpus', 'two');
+  expect(code).toBe(125);
+  for (const field of ['name', '--cpus']) expect(stderr).toContain(`  ${field}: `);
+  expect((await run('run', '--name', '', 'true')).stderr).toContain('--name: must not be empty');
+});
+
 test.each([
   ['512m', 512],
   ['512MiB', 512],

@@ -32,6 +32,19 @@ const endWith = (call: ExecCall, ...outputs: Parameters<ExecCall['write']>[0][])
   call.end();
 };
 
+test('two dashes between box and program are no program', async () => {
+  let asked: ExecStart | undefined;
+  const { run } = await served(
+    program((message, call) => {
+      if (message.$case !== 'start') return;
+      asked = message.value;
+      endWith(call, started, exited(code(0)));
+    }),
+  );
+  expect((await run('exec', 'web', '--', 'ls', '--', '-l')).code).toBe(0);
+  expect(asked).toMatchObject({ command: 'ls', args: ['--', '-l'] });
+});
+
 test('exec passes both outputs on and exits as the program did', async () => {
   let asked: ExecStart | undefined;
   const { run } = await served(

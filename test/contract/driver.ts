@@ -98,6 +98,7 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
       const later = await harness.another();
       expect(await later.observe(id)).toEqual({ kind: 'ended', generation: 1, exit });
       expect(await later.ended(id, process, never)).toEqual(exit);
+      expect(await harness.leavings(id)).toEqual([]);
       await later.kill(id);
       expect(await later.observe(id)).toEqual({ kind: 'ended', generation: 1, exit });
       expect(await harness.leavings(id)).toEqual([]);

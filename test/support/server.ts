@@ -1,12 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { createProcessDriver } from '../../src/drivers/process/process-driver.ts';
 
 const bin = fileURLToPath(new URL('../../bin/boxledger.mjs', import.meta.url));
+const agentPath = fileURLToPath(new URL('../../dist/agent/agent.cjs', import.meta.url));
 
 export interface ServerOptions {
   readonly dataDir: string;
@@ -86,10 +89,22 @@ const readyLine = async (child: ChildProcess): Promise<{ grpc: string }> => {
   return new Promise(() => undefined); // the end of the process decides
 };
 
-/** A data directory that goes away with its test, with a way to see that nothing of it runs any more. */
-export const createDataDir = async () => {
+export interface DataDir {
+  readonly path: string;
+  remove(): Promise<void>;
+}
+
+/** A data directory that goes away with its test, and with it whatever a failed test has left running of its boxes. */
+export const createDataDir = async (): Promise<DataDir> => {
   const path = await mkdtemp(join(tmpdir(), 'bl-'));
-  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+  const remove = async () => {
+    if (existsSync(join(path, 'run'))) {
+      const driver = await createProcessDriver({ dataDir: path, agentPath });
+      for (const boxId of await driver.list()) await driver.kill(boxId);
+    }
+    await rm(path, { recursive: true, force: true });
+  };
+  return { path, remove };
 };
 
 /** Command lines of the processes that name `directory` in their arguments or environment. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
-import { mutationValue } from '../flag-values.ts';
+import { mutationValue, nameValue } from '../flag-values.ts';
 import {
   addConnectionFlags,
   addMutationFlags,
@@ -31,7 +31,7 @@ const create = (io: CliIo, name: string | undefined, flags: CreateFlags) =>
     name: 'create',
     read: async (faults) => ({
       ...mutationValue(faults, flags),
-      name,
+      name: nameValue(faults, 'name', name),
       options: await boxOptionsValue(faults, flags, io),
       getOrCreate: flags.getOrCreate === true,
     }),

@@ -66,6 +66,6 @@ async function* read(
   const found =
     stream === undefined || follow || cursor !== undefined
       ? client.readAll({ cursor, types, categories, follow, signal })
-      : client.readStream(stream, { signal });
+      : client.readStream(stream, { types, signal });
   for await (const event of found) if (wanted(event)) yield event;
 }

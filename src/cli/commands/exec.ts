@@ -40,7 +40,7 @@ export const execCommand = (io: CliIo): Command => {
     .option('--no-auto-start', 'refuse when the box would have to be started first');
   addConnectionFlags(addMutationFlags(command));
   command.action((box: string, program: string, args: string[], flags: ExecFlags) =>
-    exec(io, box, [program, ...args], flags),
+    exec(io, box, program === '--' ? args : [program, ...args], flags),
   );
   return withExamples(command, 'boxledger exec web ls -l /', 'boxledger exec -it web sh');
 };

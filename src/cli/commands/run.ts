@@ -6,7 +6,7 @@ import { attach } from '../attach.ts';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
 import { exitCodeOf, exitCodes } from '../exit-codes.ts';
 import { FailureWithCode, Interrupted, reportFailure } from '../failure.ts';
-import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { type FlagFaults, mutationValue, nameValue, secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, addMutationFlags, type MutationFlags, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { type ConnectionFlags, inSession, type Session } from '../session.ts';
@@ -55,7 +55,7 @@ const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
       checkTogether(faults, program, flags);
       return {
         ...mutationValue(faults, flags),
-        name: flags.name,
+        name: nameValue(faults, '--name', flags.name),
         options: await boxOptionsValue(faults, flags, io),
         programTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
       };

@@ -15,7 +15,7 @@ import {
   settleExit,
 } from './boot-record.ts';
 import { removeCgroup } from './cgroup.ts';
-import { errnoOf, removeTree } from './files.ts';
+import { errnoOf, isThere, removeTree } from './files.ts';
 import type { BoxLayout } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { type BoxProcesses, killMembers } from './members.ts';
@@ -39,28 +39,22 @@ export const settle = async (boxId: BoxId, box: BoxLayout): Promise<BoxState> =>
   const record = await readBootRecord(box);
   if (record === undefined) return { kind: 'none' };
   const attempt = box.attempt(record.nonce);
-  const ended = (exit: Exit): BoxState => ({ kind: 'ended', record, exit });
-
   const revoked = await revokeTicket(attempt);
   const shim = await readIdentity(attempt.shim, record.bootId);
   if (revoked || shim === undefined) {
     await removeTrace(box, record);
     return { kind: 'none' };
   }
-  if (record.bootId !== (await readBootId())) return ended(await settleExit(attempt, 'unknown'));
   const until = performance.now() + shimTimeoutMs;
   for (;;) {
     // In this order: a shim that is gone now has said all that it will ever say.
     const shimLives = await isAlive(shim);
     const main = await readIdentity(attempt.main, record.bootId);
     const exit = await readExit(attempt);
-    if (exit !== undefined) return ended(exit);
-    const processes = { boxId, record, shim, main: main ?? shim };
-    if (!shimLives) {
-      // The box dies with its shim; whatever did not is ended here. Nobody saw how.
-      await killUntilNone(processes);
-      return ended(await settleExit(attempt, 'unknown'));
-    }
+    const processes = { boxId, record, shim, main: main ?? shim, disk: box.disk };
+    // A shim that was killed has not said how its box ended, and nobody else saw it.
+    if (exit !== undefined || !shimLives)
+      return { kind: 'ended', record, exit: await finish(box, processes, 'unknown') };
     if (main !== undefined && (await isAlive(main))) return { kind: 'up', record, processes };
     if (performance.now() > until) throw stuck(boxId, 'its shim neither starts it nor says how it ended');
     await delay(5);
@@ -70,24 +64,28 @@ export const settle = async (boxId: BoxId, box: BoxLayout): Promise<BoxState> =>
 /** Ends whatever runs of the box; afterwards only its disk, its console and how it ended are left. */
 export const endBox = async (boxId: BoxId, box: BoxLayout): Promise<void> => {
   const state = await settle(boxId, box);
-  if (state.kind === 'none') return;
-  const { record } = state;
+  if (state.kind === 'up') await finish(box, state.processes, killedStatus);
+};
+
+/** Sees to it that nothing of the box runs, and that how it ended is known: `status` unless the shim says it. */
+const finish = async (
+  box: BoxLayout,
+  processes: BoxProcesses,
+  status: Parameters<typeof settleExit>[1],
+): Promise<Exit> => {
+  const { record } = processes;
   const attempt = box.attempt(record.nonce);
-  if (state.kind === 'up') {
-    await killUntilNone(state.processes);
-    await endOfShim(state.processes, attempt.lifeline);
-    await settleExit(attempt, killedStatus);
-  } else if (record.bootId === (await readBootId())) {
-    const shim = await readIdentity(attempt.shim, record.bootId);
-    const main = await readIdentity(attempt.main, record.bootId);
-    if (shim !== undefined) {
-      const processes = { boxId, record, shim, main: main ?? shim };
-      await killUntilNone(processes);
-      await endOfShim(processes, attempt.lifeline);
-    }
+  const before = await readExit(attempt);
+  // The lifeline is cleared away last: without it, all of this has been done.
+  if (before !== undefined && !(await isThere(attempt.lifeline))) return before;
+  if (record.bootId === (await readBootId())) {
+    await killUntilNone(processes);
+    await endOfShim(processes, attempt.lifeline);
   }
+  const exit = await settleExit(attempt, status);
   await removeCgroup(record.cgroup);
   await clearAway(box, record);
+  return exit;
 };
 
 /** Removes everything of a boot that came to nothing. */
@@ -108,7 +106,7 @@ export const removeAttempts = async (
 
 const clearAway = async (box: BoxLayout, record: BootRecord): Promise<void> => {
   const attempt = box.attempt(record.nonce);
-  const keep = [
+  const last = [
     attempt.shim,
     attempt.main,
     attempt.exit,
@@ -119,8 +117,9 @@ const clearAway = async (box: BoxLayout, record: BootRecord): Promise<void> => {
   await removeTree(box.socket);
   for (const name of await entriesOf(attempt.directory)) {
     const path = join(attempt.directory, name);
-    if (!keep.includes(path)) await removeTree(path);
+    if (!last.includes(path) && path !== attempt.lifeline) await removeTree(path);
   }
+  await removeTree(attempt.lifeline);
 };
 
 const killUntilNone = async (processes: BoxProcesses): Promise<void> => {

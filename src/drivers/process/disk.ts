@@ -1,5 +1,5 @@
-import { chown, mkdir, rename, stat } from 'node:fs/promises';
-import { errnoOf, removeTree } from './files.ts';
+import { chown, mkdir, rename } from 'node:fs/promises';
+import { isThere, removeTree } from './files.ts';
 import type { BoxLayout } from './layout.ts';
 
 /** Whom the disk is for; undefined: the service's own user. */
@@ -10,7 +10,7 @@ type Owner = number | undefined;
  * and nothing ever writes over it; what a crash left half made has another name and is made anew.
  */
 export const ensureDisk = async (box: BoxLayout, owner: Owner, directoryMode: number): Promise<void> => {
-  if (await exists(box.disk)) return;
+  if (await isThere(box.disk)) return;
   await mkdir(box.box, { recursive: true, mode: directoryMode });
   const half = `${box.disk}.new`;
   await removeTree(half);
@@ -22,18 +22,9 @@ export const ensureDisk = async (box: BoxLayout, owner: Owner, directoryMode: nu
 /** Takes the disk's name away first, so a crash in between leaves no disk that looks complete. */
 export const removeDiskOf = async (box: BoxLayout): Promise<void> => {
   const doomed = `${box.disk}.removed`;
-  if (await exists(box.disk)) {
+  if (await isThere(box.disk)) {
     await removeTree(doomed);
     await rename(box.disk, doomed);
   }
   await removeTree(box.box);
-};
-
-const exists = async (path: string): Promise<boolean> => {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 };

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** Steps on files that a kill -9 at any moment leaves either undone or done. */
@@ -46,5 +46,15 @@ export const removeTree = async (path: string): Promise<void> => {
     if (errnoOf(error) !== 'EACCES') throw error;
     await promisify(execFile)('chmod', ['-R', 'u+rwx', '--', path]).catch(() => undefined); // the next line tells
     await remove();
+  }
+};
+
+export const isThere = async (path: string): Promise<boolean> => {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
   }
 };

@@ -64,7 +64,7 @@ const etcDirectories = [
 const etcFiles = [
   '/etc/ld.so.cache',
   '/etc/ld.so.conf',
-  '/etc/ssl/openssl.cnf',
+
   '/etc/nsswitch.conf',
   '/etc/resolv.conf',
   '/etc/host.conf',
@@ -118,7 +118,7 @@ export const writeEtc = async (base: LaunchBase, target: LaunchTarget): Promise<
 };
 
 /** Node's installation when it is outside of the system's directories: all of it if it is one, else the program alone. */
-export const nodeToBind = (nodePath: string): string | undefined => {
+const nodeToBind = (nodePath: string): string | undefined => {
   if (['/usr/', ...rootDirectories.map((directory) => `${directory}/`)].some((it) => nodePath.startsWith(it)))
     return undefined;
   const prefix = dirname(dirname(nodePath));
@@ -171,29 +171,19 @@ const bwrapPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
     return base.serviceIsRoot && name !== undefined ? join(stageAt, name) : source;
   };
   const bwrap = [
+    // Its init stays in the box, and shows the environment that it was started with.
+    ...['env', '-i', `PATH=${systemPath}`],
     ...['bwrap', '--unshare-user', '--unshare-pid', '--unshare-ipc', '--unshare-uts'],
     ...(target.network === 'none' ? ['--unshare-net'] : []),
     ...['--uid', String(innerUid), '--gid', String(innerUid), '--hostname', target.hostname],
-    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--clearenv'],
+    ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
     ...['--ro-bind', '/usr', '/usr', ...rootDirectories.flatMap((path) => ['--ro-bind-try', path, path])],
     ...[...etcDirectories, ...etcFiles].flatMap((path) => ['--ro-bind-try', path, path]),
     ...['passwd', 'group', 'hosts', 'hostname'].flatMap((name) => [
       ...['--ro-bind', `${at(target.attempt.etc)}/${name}`, `/etc/${name}`],
     ]),
-    ...[
-      '--proc',
-      '/proc',
-      '--dev',
-      '/dev',
-      '--tmpfs',
-      '/dev/shm',
-      '--remount-ro',
-      '/dev',
-      '--tmpfs',
-      '/tmp',
-      '--tmpfs',
-      '/var/tmp',
-    ],
+    ...['--proc', '/proc', '--tmpfs', '/tmp', '--tmpfs', '/var/tmp'],
+    ...['--dev', '/dev', '--tmpfs', '/dev/shm', '--remount-ro', '/dev'],
     ...['--bind', at(target.disk), home, '--bind', at(target.attempt.guest), guest],
     ...['--ro-bind', at(base.agentPath), agent],
     ...(node === undefined

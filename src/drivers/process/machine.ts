@@ -7,7 +7,7 @@ import { BoxledgerError } from '../../kernel/errors.ts';
 import { boxId } from '../../kernel/ids.ts';
 import type { Isolation } from '../driver.ts';
 import { type CgroupHost, hasCpuLimit, hasMemoryLimit } from './cgroup.ts';
-import { errnoOf, removeTree } from './files.ts';
+import { removeTree } from './files.ts';
 import {
   boxUid,
   type LaunchBase,
@@ -108,7 +108,7 @@ export const isolationOf = (
     measures: facts.flatMap(([yes]) => yes ?? []),
     missing: [
       ...facts.flatMap(([, no]) => no ?? []),
-      ...[...failures].map(([failed, why]) => `Not isolated by ${failed}: ${why}`),
+      ...[...failures].map(([failed, why]) => `${failed} is not used: ${why}`),
     ],
   };
 };
@@ -149,7 +149,8 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
     });
     return undefined;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 'it is not installed';
+    if (isNotFound(error))
+      return `it is not installed (package ${base.mode === 'bwrap' ? 'bubblewrap' : 'util-linux'})`;
     const said = String((error as { stderr?: unknown }).stderr ?? '').trim();
     return said === ''
       ? 'the program or its files cannot be reached by the box'
@@ -158,6 +159,13 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
     await removeTree(directory);
   }
 };
+
+/**
+ * No such command, seen by ourselves or by a wrapper that was to run it (env(1), setpriv(1): exit code 127). It is EACCES
+ * when PATH leads through a directory that is not ours to search.
+ */
+const isNotFound = (error: unknown): boolean =>
+  ['ENOENT', 'EACCES', 127].includes((error as { code: string | number }).code);
 
 /** A plain box of another user goes through the service's directories to its own; nobody else's are readable to it. */
 export const directoryModeFor = (base: LaunchBase): number =>

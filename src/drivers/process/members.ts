@@ -14,7 +14,7 @@ import {
   membersOf,
   unfreezeGroup,
 } from './cgroup.ts';
-import { isScaffold, type ListedProcess, lookAt, residentBytes, treeOf } from './process-tree.ts';
+import { isScaffold, type ListedProcess, lookAt, marksOf, residentBytes, treeOf } from './process-tree.ts';
 
 /** What a box's processes can be found by. */
 export interface BoxProcesses {
@@ -22,6 +22,7 @@ export interface BoxProcesses {
   readonly record: BootRecord;
   readonly shim: ProcessIdentity;
   readonly main: ProcessIdentity;
+  readonly disk: string;
 }
 
 /** Live processes of the box, the outermost one included, the shim not. */
@@ -34,7 +35,7 @@ export const listMembers = async (box: BoxProcesses): Promise<readonly ListedPro
     return lookAt([box.main.pid], box.record.bootId);
   }
   return treeOf({
-    nonce: box.record.nonce,
+    marks: marksOf(box.record.nonce, box.disk),
     main: box.main,
     shim: box.shim,
     ownPidNamespace: box.record.mode !== 'plain',

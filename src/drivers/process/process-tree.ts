@@ -11,7 +11,8 @@ import { errnoOf, readIfThere } from './files.ts';
  * namespace keeps orphans among them, whoever shares the shim's session or carries the box's mark in its environment.
  */
 export interface TreeQuery {
-  readonly nonce: string;
+  /** See `marksOf`. */
+  readonly marks: readonly string[];
   readonly main: ProcessIdentity;
   readonly shim: ProcessIdentity;
   /** A pid namespace of the box's own makes its init the parent of all orphans. */
@@ -27,8 +28,17 @@ export interface ListedProcess {
   readonly cpuTicks: number;
 }
 
-/** Environment variable that names the boot which a process belongs to, unless the process took it off. */
+/** Environment variable that names the boot which a process belongs to. */
 export const bootMark = 'BOXLEDGER_BOOT';
+
+/**
+ * Entries that show in the environment of a process without namespaces whose box it is of: the agent has the first, and
+ * programs that it starts have at least the second, unless they took it off.
+ */
+export const marksOf = (nonce: string, disk: string): readonly string[] => [
+  `${bootMark}=${nonce}`,
+  `HOME=${disk}`,
+];
 
 /** The live processes of the box, its outermost one included, the shim and its helpers not. */
 export const treeOf = async (query: TreeQuery): Promise<readonly ListedProcess[]> => {
@@ -42,7 +52,7 @@ export const treeOf = async (query: TreeQuery): Promise<readonly ListedProcess[]
   if (!query.ownPidNamespace)
     for (const { identity, parentPid, sessionId } of all) {
       if (identity.pid === session || parentPid === session) continue;
-      if (sessionId === session || (await hasMark(identity.pid, query.nonce))) members.add(identity.pid);
+      if (sessionId === session || (await hasMark(identity.pid, query.marks))) members.add(identity.pid);
     }
   // Parents may come after their children in the list.
   for (let before = -1; before !== members.size; ) {
@@ -108,10 +118,10 @@ const listByPs = async (bootId: string): Promise<readonly ListedProcess[]> => {
   });
 };
 
-const hasMark = async (pid: number, nonce: string): Promise<boolean> => {
+const hasMark = async (pid: number, marks: readonly string[]): Promise<boolean> => {
   try {
     const environment = await readIfThere(join('/proc', String(pid), 'environ'));
-    return environment?.split('\0').includes(`${bootMark}=${nonce}`) === true;
+    return environment?.split('\0').some((entry) => marks.includes(entry)) === true;
   } catch (error) {
     if (errnoOf(error) === 'EACCES' || errnoOf(error) === 'EPERM') return false; // another user's: not a box of ours
     throw error;

@@ -16,8 +16,9 @@ export interface ScriptFiles {
 
 /**
  * The shim: one cheap process per box, in a session of its own, so that the box outlives the service. Environment:
- * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespace, so what
- * the box left behind may still hold the console, and descriptor 4 is to be its socket's directory). Arguments: the command that makes the box. Descriptor 3: who boots is told there.
+ * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespaces, so what
+ * the box left behind may still hold the console, and descriptor 4 is to be the directory of its socket). Arguments: the
+ * command that makes the box. Descriptor 3: whoever boots is told there.
  *
  * 1. It says who it is (`shim`), then takes the ticket. Whoever renames the ticket first wins: this shim, or somebody who
  *    wants that no box comes of it. So a shim that nobody heard of again cannot bring up a second box.
@@ -119,53 +120,57 @@ exec "$@"
 const sandbox = `#!/bin/sh
 set -e
 umask 022
-read_only() { mount -n -o remount,bind,ro,nosuid,nodev "$1"; }
-bind_directory() { mkdir -p ".$2"; mount -n --rbind "$1" ".$2"; }
-bind_file() { : > ".$2"; mount -n --bind "$1" ".$2"; }
+# Few programs are run on purpose: each costs a millisecond or two of every boot.
+bind_directory() { mkdir -p ".$2"; mount -n --rbind -o ro,nosuid,nodev "$1" ".$2"; }
+bind_file() { : > ".$2"; mount -n --bind -o ro,nosuid,nodev "$1" ".$2"; }
 
 mount -n -t tmpfs -o mode=0755,nosuid,nodev box "$BL_ROOT"
 cd "$BL_ROOT"
-mkdir -p etc/ssl proc dev tmp var/tmp run/boxledger/guest home/box opt
+mkdir -p etc/ssl proc dev tmp var/tmp run/boxledger/guest home/box opt/node/bin
 
 bind_directory /usr /usr
+links=
 for path in /bin /sbin /lib /lib32 /lib64 /libx32; do
-  if [ -h $path ]; then ln -s "$(readlink $path)" ".$path"
+  if [ -h $path ]; then links="$links $path"
   elif [ -d $path ]; then bind_directory $path $path
   fi
 done
+[ -z "$links" ] || cp -P $links .
 for path in $BL_ETC_DIRECTORIES; do
   if [ -d $path ]; then bind_directory $path $path; fi
 done
+files=
 for path in $BL_ETC_FILES; do
-  if [ -f $path ]; then cat $path > ".$path" 2>/dev/null || rm -f ".$path"; fi
+  if [ -f $path ] && [ -r $path ]; then files="$files $path"; fi
 done
-cp "$BL_ETC"/* etc/
-chmod 0644 etc/passwd etc/group etc/hosts etc/hostname
+cp -L $files "$BL_ETC"/* etc/
 if [ -d "$BL_NODE" ]; then bind_directory "$BL_NODE" /opt/node
-elif [ -n "$BL_NODE" ]; then mkdir -p opt/node/bin; bind_file "$BL_NODE" /opt/node/bin/node
+elif [ -n "$BL_NODE" ]; then bind_file "$BL_NODE" /opt/node/bin/node
 fi
 bind_file "$BL_AGENT" /run/boxledger/agent.cjs
 
-# Everything so far comes from the host and is only to be read, also what is mounted below it.
-while read -r _ _ _ _ point _; do
+# What is mounted below those directories came along, but is not read-only yet.
+while read -r _ _ _ _ point options _; do
+  case $options in ro,nosuid,nodev*) continue ;; esac
   case $point in *\\\\*) point=$(printf '%b' "$(printf '%s' "$point" | sed 's/\\\\\\([0-7][0-7][0-7]\\)/\\\\0\\1/g')") ;; esac
-  case $point in "$BL_ROOT"/*) read_only "$point" ;; esac
+  case $point in "$BL_ROOT"/*) mount -n -o remount,bind,ro,nosuid,nodev "$point" ;; esac
 done < /proc/self/mountinfo
 
-mount -n --bind "$BL_DISK" home/box
-mount -n -o remount,bind,nosuid,nodev home/box
-mount -n --bind "$BL_GUEST" run/boxledger/guest
-mount -n -o remount,bind,nosuid,nodev,noexec run/boxledger/guest
+mount -n --bind -o nosuid,nodev "$BL_DISK" home/box
+mount -n --bind -o nosuid,nodev,noexec "$BL_GUEST" run/boxledger/guest
 mount -n -t tmpfs -o mode=1777,nosuid,nodev tmp tmp
 mount -n -t tmpfs -o mode=1777,nosuid,nodev tmp var/tmp
 
 mount -n -t tmpfs -o mode=0755,nosuid,noexec dev dev
 mkdir dev/pts dev/shm
-for name in null zero full random urandom tty; do bind_file /dev/$name /dev/$name; done
+devices='/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty'
+# Only the host's own root may make device nodes.
+if [ -z "$BL_UID" ] || ! cp -a $devices dev/ 2>/dev/null; then
+  for path in $devices; do : > ".$path"; mount -n --bind $path ".$path"; done
+fi
 mount -n -t devpts -o newinstance,ptmxmode=0666,mode=0620,nosuid,noexec devpts dev/pts
 mount -n -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
-ln -s pts/ptmx dev/ptmx
-ln -s /proc/self/fd dev/fd
+ln -s pts/ptmx /proc/self/fd dev/
 ln -s /proc/self/fd/0 dev/stdin
 ln -s /proc/self/fd/1 dev/stdout
 ln -s /proc/self/fd/2 dev/stderr

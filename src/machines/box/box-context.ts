@@ -105,8 +105,6 @@ export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxCont
       return ended(event.data.exit, event);
     case 'box.pauseRequested':
       return { frozen: true };
-    case 'box.paused':
-      return { failure: event.data.freezeFailure ?? box.failure };
     case 'box.pauseFailed':
       return { frozen: false, failure: event.data.failure };
     case 'box.resumed':
@@ -124,6 +122,8 @@ export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxCont
         ? { placement, retries: 0, ...ended(exit ?? { kind: 'unknown' }, event) }
         : { placement, retries: 0, process };
     }
+    // Quiescing is at best effort: what it came to is the event's consistency, and no failure of the box.
+    case 'box.paused':
     case 'box.resumeRequested':
     case 'box.healthChanged':
     case 'box.bracketOpened':

@@ -17,7 +17,7 @@ import { never, newBoxId, specOf } from '../support/spec.ts';
 
 let program: Bundle;
 beforeAll(async () => {
-  program = await bundle('dying-driver');
+  program = await bundle(new URL('../support/dying-driver.ts', import.meta.url));
 });
 afterAll(() => program?.remove());
 

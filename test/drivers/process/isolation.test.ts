@@ -4,7 +4,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { boxUid } from '../../../src/drivers/process/launch-plan.ts';
 import { eventually, untilValue } from '../../support/eventually.ts';
-import { openProcessHarness, type ProcessHarness, workingModes } from '../support/process-harness.ts';
+import {
+  makeDataDir,
+  openProcessHarness,
+  type ProcessHarness,
+  workingModes,
+} from '../support/process-harness.ts';
 import { never, newBoxId, specOf } from '../support/spec.ts';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
@@ -25,7 +30,7 @@ for (const mode of working.filter((it) => it !== 'plain'))
 
     beforeAll(async () => {
       // Where nobody but the service's user can go.
-      harness = await openProcessHarness(mode, isRoot ? '/root' : undefined);
+      harness = await openProcessHarness(mode, { dataDir: await makeDataDir(isRoot ? '/root' : undefined) });
       await harness.driver.boot(specOf(id, 1, { memoryMib: 256 }), never);
       await harness.driver.boot(specOf(other), never);
       await harness.markDisk(other);

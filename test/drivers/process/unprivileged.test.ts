@@ -13,7 +13,7 @@ const isRoot = process.getuid?.() === 0;
 
 let program: Bundle;
 beforeAll(async () => {
-  program = await bundle('unprivileged-life');
+  program = await bundle(new URL('../support/unprivileged-life.ts', import.meta.url));
 });
 afterAll(() => program?.remove());
 
@@ -42,6 +42,7 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
           countedWhileFrozen: false,
           thawed: { kind: 'running', frozen: false },
           ended: { kind: 'ended', exit: { kind: 'signal', signal: 'SIGKILL' } },
+          exited: { kind: 'ended', exit: { kind: 'code', code: 3 } },
         });
         expect(seen.usage.memoryBytes).toBeGreaterThan(5 << 20);
         if (seen.isolation.isolates) {

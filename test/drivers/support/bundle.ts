@@ -9,13 +9,13 @@ export interface Bundle {
   remove(): Promise<void>;
 }
 
-/** Makes one file of a program beside this one: it starts fast, and anybody may run it. */
-export const bundle = async (name: string): Promise<Bundle> => {
+/** Makes one file of a program in TypeScript: it starts fast, and anybody may run it. */
+export const bundle = async (program: URL): Promise<Bundle> => {
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-bundle-'));
   await chmod(directory, 0o755);
-  const path = join(directory, `${name}.mjs`);
+  const path = join(directory, 'program.mjs');
   await build({
-    entryPoints: [fileURLToPath(new URL(`${name}.ts`, import.meta.url))],
+    entryPoints: [fileURLToPath(program)],
     outfile: path,
     bundle: true,
     platform: 'node',

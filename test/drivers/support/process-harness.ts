@@ -48,12 +48,20 @@ export interface ProcessHarness extends DriverHarness {
   boot: Driver['boot'];
 }
 
+export interface HarnessOptions {
+  /** An existing directory; a new one by default. It is removed in the end. */
+  readonly dataDir?: string;
+  readonly agentPath?: string;
+  readonly nodePath?: string;
+}
+
+/** `mode` undefined: the best that works here. */
 export const openProcessHarness = async (
   mode: SandboxMode | undefined,
-  below?: string,
+  options: HarnessOptions = {},
 ): Promise<ProcessHarness> => {
-  const dataDir = await makeDataDir(below);
-  const open = () => createProcessDriver({ dataDir, agentPath: standInAgent, mode });
+  const dataDir = options.dataDir ?? (await makeDataDir());
+  const open = () => createProcessDriver({ agentPath: standInAgent, ...options, dataDir, mode });
   const driver = await open();
   const ask = <Value>(box: BoxId, expression: string) => askAgent<Value>(driver, box, expression);
   return {

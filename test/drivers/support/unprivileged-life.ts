@@ -21,7 +21,10 @@ const counted = () => statSync(join(dataDir, 'boxes', id, 'disk', 'count')).size
 await ask(
   'void setInterval(() => require("fs").appendFileSync(process.env.HOME + "/count", "."), 1) && new Promise((r) => setTimeout(r, 20))',
 );
-await ask('void require("child_process").spawn("sleep", ["1000"], { detached: true }).unref()');
+// As the agent does it: another session, and no more of its own environment than this.
+const leaveBehind =
+  'void require("child_process").spawn("sleep", ["1000"], { detached: true, env: { HOME: process.env.HOME } }).unref()';
+await ask(leaveBehind);
 const status = await ask<string>('require("fs").readFileSync("/proc/self/status", "utf8")');
 const network = await ask<readonly string[]>('Object.keys(require("os").networkInterfaces())');
 const seesDataDir = await ask<boolean>(`require("fs").existsSync(${JSON.stringify(dataDir)})`);
@@ -39,10 +42,18 @@ const thawed = await driver.observe(id);
 await driver.freeze(id, main);
 await driver.kill(id);
 const ended = await driver.observe(id);
+
+await driver.boot(specOf(id, 2), never);
+await ask(leaveBehind);
+await ask('void setImmediate(() => process.exit(3))');
+const exited = await eventually('its end', async () => {
+  const found = await driver.observe(id);
+  return found.kind === 'ended' && found;
+});
 console.log(
   JSON.stringify({
     id,
     isolation: await driver.isolation(),
-    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended },
+    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended, exited },
   }),
 );

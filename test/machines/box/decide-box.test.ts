@@ -215,6 +215,15 @@ describe('pause and resume', () => {
     expect(resuming.view).toMatchObject({ state: 'paused', failure, process });
   });
 
+  test('file systems that could not be frozen are no failure of the box', () => {
+    const story = Story.of(...historyOf.pausing);
+    story.settle({
+      kind: 'vm.pause',
+      outcome: { status: 'succeeded', result: { consistency: 'crash', freezeFailure: failure } },
+    });
+    expect(story.view).toMatchObject({ state: 'paused', failure: null });
+  });
+
   test('a whole round leads back to running, with the same process', () => {
     const story = Story.of(...historyOf.running);
     story.when(command.pause);
