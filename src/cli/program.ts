@@ -8,6 +8,7 @@ import { lifecycleCommands } from './commands/lifecycle.ts';
 import { lsCommand } from './commands/ls.ts';
 import { doctorCommand, migrateCommand } from './commands/maintenance.ts';
 import { momentCommands } from './commands/moments.ts';
+import { previewCommand, rebuildCommand } from './commands/projections.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { packageVersion, versionCommand } from './commands/version.ts';
@@ -39,6 +40,8 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     ...momentCommands(io),
     waitCommand(io),
     migrateCommand(io, server),
+    rebuildCommand(io, server),
+    previewCommand(io, server),
     doctorCommand(io, server),
     versionCommand(io),
   ];

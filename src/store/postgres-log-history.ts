@@ -7,7 +7,8 @@ import { version } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
 import { afterToken, pageToken } from './box-page-token.ts';
 import type { Database } from './database.ts';
-import { parseBox, parseCommand, parseEffectMemory, parseEventRow } from './row-parsers.ts';
+import { parseEffectMemory } from './history-rows.ts';
+import { parseBox, parseCommand, parseEventRow } from './row-parsers.ts';
 import { statement } from './statement.ts';
 
 const boxesAt = statement('boxes-at');
