@@ -78,8 +78,8 @@ test('preview lists every box that would be another, and exits with 1', async ()
       '  view.state: "running" → nothing',
       'db (bx_0123456789abcdeg, version 9)',
       '  cannot be folded: cannot take box.paused',
-      '2 of 5 live boxes would be others.',
-      'The heads of 5 were made by another statechart, and are folded afresh when used.',
+      'Looked at 5 live boxes: 2 would be another.',
+      'Heads made by another statechart, which are folded afresh when used: 5.',
       '',
     ].join('\n'),
   });
@@ -95,7 +95,7 @@ test('preview exits with 0 when every box would be as it is', async () => {
   const server = { preview: async () => ({ boxes: 5, differing: 0, otherChart: 0 }) };
   expect(await cli(['preview'], { server })).toEqual({
     code: 0,
-    stdout: 'All 5 live boxes would be as they are.\n',
+    stdout: 'Looked at 5 live boxes: none would be another.\n',
     stderr: '',
   });
 });

@@ -76,12 +76,10 @@ export const previewCommand = (io: CliIo, server: ServerCommands): Command => {
 
 const summaryText = (boxes: number, differing: number, otherChart: number): string =>
   [
-    differing === 0
-      ? `All ${boxes} live boxes would be as they are.`
-      : `${differing} of ${boxes} live boxes would be others.`,
+    `Looked at ${boxes} live box${boxes === 1 ? '' : 'es'}: ${differing === 0 ? 'none' : differing} would be another.`,
     ...(otherChart === 0
       ? []
-      : [`The heads of ${otherChart} were made by another statechart, and are folded afresh when used.`]),
+      : [`Heads made by another statechart, which are folded afresh when used: ${otherChart}.`]),
   ].join('\n');
 
 const findingText = (finding: PreviewFinding): string => {
