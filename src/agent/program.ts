@@ -54,11 +54,11 @@ export const launchOf = async (start: ExecStart, environment: Environment): Prom
     if (key === '' || /[=\0]/.test(key) || value.includes('\0'))
       faults.push({ field: `env.${key}`, problem: 'must be a name without "=", and without NUL' });
   if (start.timeoutMs > limits.execTimeoutMaxMs)
-    faults.push({ field: 'timeoutMs', problem: `must be at most ${limits.execTimeoutMaxMs}` });
+    faults.push({ field: 'timeout_ms', problem: `must be at most ${limits.execTimeoutMaxMs}` });
   if (start.terminal !== undefined && !isTerminalSize(start.terminal))
     faults.push({ field: 'tty', problem: 'must have 1 to 65535 rows and columns' });
   const problem = cwd.startsWith('/') ? await problemOfDirectory(cwd) : 'must be an absolute path';
-  if (problem !== undefined) faults.push({ field: 'workingDir', problem });
+  if (problem !== undefined) faults.push({ field: 'working_dir', problem });
   if (faults.length > 0) throw BoxledgerError.fromRefusal(invalidArgument(faults));
   return { command: start.command, args: start.args, env: { ...environment.base, ...start.env }, cwd };
 };

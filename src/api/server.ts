@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js';
+import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
@@ -63,6 +63,8 @@ const optionsOf = ({ token, logger }: ApiDeps): ServerOptions => ({
 
 const bind = (server: Server, address: string): Promise<string> =>
   new Promise((resolve, reject) => {
+    // What grpc-js would print of a failure, in no form of ours, is in the error that it gives us.
+    if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
       if (error === null)
         resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));

@@ -109,9 +109,9 @@ const outputJson = (output: ExecOutput): JsonObject => {
 const finalCode = ({ exit }: Extract<ExecOutput, { kind: 'exited' }>): number =>
   exitCodeOf(exit) ?? exitCodes.ownFailure;
 
-/** The box is known to exist: what is not found, or not permitted, is the program. */
+/** What the operating system refused is the program; a box that is not found (any more) is a failure like any other. */
 const startFailure = (error: unknown): unknown => {
-  if (!(error instanceof BoxledgerError)) return error;
+  if (!(error instanceof BoxledgerError) || error.details['errno'] === undefined) return error;
   if (error.code === 'NotFound') return new FailureWithCode(error, exitCodes.notFound);
   if (error.code === 'PermissionDenied') return new FailureWithCode(error, exitCodes.notExecutable);
   return error;

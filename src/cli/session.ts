@@ -115,7 +115,8 @@ const withSpinner = async <Result>(
   text: string,
   work: (done: (count: number) => void) => Promise<Result>,
 ): Promise<Result> => {
-  if (json || io.stderr.isTTY !== true) return work(() => undefined);
+  // A terminal that nobody gave a size has no columns, and a spinner would never be done with dividing by them.
+  if (json || io.stderr.isTTY !== true || !io.stderr.columns) return work(() => undefined);
   let show = (_count: number): void => undefined;
   const pending = work((count) => show(count));
   pending.catch(() => undefined); // heard below, but it may fail before we get there

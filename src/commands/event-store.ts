@@ -79,9 +79,13 @@ export type AppendResult =
   /** The claim that was to be settled is not held any more. */
   | { readonly kind: 'claim-lost' };
 
-export interface AppendedStream {
+/** Where a stream ends. */
+export interface StreamEnd {
   readonly streamId: StreamId;
   readonly version: Version;
+}
+
+export interface AppendedStream extends StreamEnd {
   readonly hash: string;
   readonly events: readonly RecordedEvent[];
 }
@@ -128,8 +132,11 @@ export interface EventLog {
   readAll(cursor: Cursor, limit: number, filter?: LogFilter): Promise<LogPage>;
   /** The cursor after everything that is readable now. */
   end(): Promise<Cursor>;
-  /** Calls `wake` soon after something may have been appended, by this process or another; never instead of polling. */
-  onAppend(wake: () => void): () => void;
+  /**
+   * Calls `wake` soon after something may have been appended: with what it was, straight after the commit, when this process
+   * did it, and with null when another may have. Never instead of polling.
+   */
+  onAppend(wake: (own: readonly StreamEnd[] | null) => void): () => void;
 }
 
 export interface BoxFilter {

@@ -1,5 +1,5 @@
 import type { BoxId } from '../kernel/ids.ts';
-import { boxStream } from '../kernel/ids.ts';
+import { boxStream, noVersion } from '../kernel/ids.ts';
 import type { Cursor, EventLog, LogFilter } from './event-store.ts';
 import type { LogEntry, LogTail } from './log-tail.ts';
 
@@ -33,7 +33,20 @@ export class LogFeed {
 
   async *follow({ from, filter, signal }: FollowOptions): AsyncGenerator<FeedItem, void, undefined> {
     await this.#tail.start();
-    let cursor = from === 'now' ? await this.#log.end() : from;
+    const unfollow = this.#tail.follow();
+    try {
+      yield* this.#follow(from === 'now' ? await this.#log.end() : from, filter, signal);
+    } finally {
+      unfollow();
+    }
+  }
+
+  async *#follow(
+    from: Cursor,
+    filter: LogFilter | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<FeedItem, void, undefined> {
+    let cursor = from;
     let caughtUp = false;
     while (!signal.aborted) {
       for await (const event of this.#pages(cursor, filter, signal)) {
@@ -105,8 +118,9 @@ export class LogFeed {
   }
 
   /**
-   * Runs `check` now and after each event of the box until it gives something other than undefined. Throws the signal's
-   * reason when it aborts first.
+   * Runs `check` now and after what is appended to the box, until it gives something other than undefined. What this process
+   * appends is heard of straight after its commit, without a look at the log. Throws the signal's reason when it aborts
+   * first.
    */
   async untilBox<Found>(
     boxId: BoxId,
@@ -114,15 +128,29 @@ export class LogFeed {
     signal: AbortSignal,
   ): Promise<Found> {
     await this.#tail.start();
-    const mark = this.#tail.next;
-    const first = await check();
-    if (first !== undefined) return first;
-    for await (const _ of this.#live(mark, { streamId: boxStream(boxId) }, new Set(), signal)) {
-      const found = await check();
-      if (found !== undefined) return found;
+    let heard = noVersion;
+    let proceed: () => void = () => undefined;
+    const unwatch = this.#tail.watch(boxStream(boxId), (version) => {
+      if (version <= heard) return;
+      heard = version;
+      proceed();
+    });
+    const abort = () => proceed();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const rung = new Promise<void>((resolve) => {
+          proceed = resolve;
+        });
+        const found = await check();
+        if (found !== undefined) return found;
+        await rung;
+      }
+    } finally {
+      unwatch();
+      signal.removeEventListener('abort', abort);
     }
-    signal.throwIfAborted();
-    return this.untilBox(boxId, check, signal); // fell behind the tail: look again
   }
 }
 

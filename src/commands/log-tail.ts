@@ -1,6 +1,7 @@
 import { EventEmitter } from 'eventemitter3';
 import type { RecordedEvent } from '../events/envelope.ts';
-import type { Cursor, EventLog } from './event-store.ts';
+import type { StreamId, Version } from '../kernel/ids.ts';
+import type { Cursor, EventLog, StreamEnd } from './event-store.ts';
 
 export type LogEntry = RecordedEvent & { readonly cursor: Cursor };
 
@@ -16,7 +17,8 @@ const pageSize = 500;
 
 /**
  * The end of the log, read once for everybody in the process. Begins to read with the first `start`, keeps the newest
- * events, and emits `advance` after each page.
+ * events, and emits `advance` after each page. What this process appends is read at once only while somebody follows: who
+ * watches single streams has heard of it already.
  *
  * Invariant: entry `n` of the tail follows entry `n - 1` in the global order with nothing between them.
  */
@@ -24,6 +26,8 @@ export class LogTail {
   readonly #log: EventLog;
   readonly #options: LogTailOptions;
   readonly #emitter = new EventEmitter<{ advance: []; read: [] }>();
+  readonly #watched = new EventEmitter<Record<StreamId, [Version]>>();
+  #followers = 0;
   #entries: LogEntry[] = [];
   /** Number of the entry after the newest. */
   #next = 0;
@@ -62,6 +66,7 @@ export class LogTail {
     this.#stopListening();
     clearInterval(this.#timer);
     this.#emitter.removeAllListeners();
+    this.#watched.removeAllListeners();
   }
 
   /** The entry of that number; `gone` when it has been forgotten, `ahead` when it has not come yet. */
@@ -89,6 +94,23 @@ export class LogTail {
     });
   }
 
+  /** To be called before entries are read one after the other; what it gives ends that. */
+  follow(): () => void {
+    this.#followers += 1;
+    return () => {
+      this.#followers -= 1;
+    };
+  }
+
+  /**
+   * Calls `ring` after each append to the stream with its version: straight after the commit when this process did it, else
+   * when it is read; possibly twice. A stream that nobody watches costs nothing.
+   */
+  watch(streamId: StreamId, ring: (version: Version) => void): () => void {
+    this.#watched.on(streamId, ring);
+    return () => this.#watched.off(streamId, ring);
+  }
+
   onAdvance(listener: () => void): () => void {
     this.#emitter.on('advance', listener);
     return () => this.#emitter.off('advance', listener);
@@ -97,9 +119,16 @@ export class LogTail {
   async #begin(): Promise<void> {
     this.#cursor = await this.#log.end();
     this.#running = true;
-    this.#stopListening = this.#log.onAppend(() => this.#wake());
+    this.#stopListening = this.#log.onAppend((own) => {
+      if (own !== null) this.#ring(own);
+      if (own === null || this.#followers > 0) this.#wake();
+    });
     this.#timer = setInterval(() => this.#wake(), this.#options.pollIntervalMs);
     this.#timer.unref();
+  }
+
+  #ring(ends: readonly StreamEnd[]): void {
+    for (const { streamId, version } of ends) this.#watched.emit(streamId, version);
   }
 
   #wake(): void {
@@ -131,6 +160,8 @@ export class LogTail {
       this.#next += page.events.length;
       this.#cursor = page.cursor;
       this.#emitter.emit('advance');
+      this.#ring(page.events);
+      if (page.events.length < pageSize) return;
     }
   }
 }

@@ -22,6 +22,7 @@ import type {
   EventStore,
   StreamAppend,
 } from './event-store.ts';
+import { emptyStream } from './stream-events.ts';
 import type { StreamState } from './stream-state.ts';
 import { fingerprintOf, StreamStates } from './stream-states.ts';
 
@@ -39,6 +40,9 @@ export interface DoorOptions {
 
 /** How often a command is decided anew because its stream had moved on; past that the caller is asked to come again. */
 const conflictsMax = 20;
+
+/** Commands whose stream is most likely new. Where it is not, the append says so. */
+const opensStream: Partial<Record<Command['type'], true>> = { 'box.create': true, 'exec.request': true };
 
 /** A command on its way: what does not change however often it is decided. */
 interface Passage {
@@ -59,8 +63,9 @@ interface Verdict {
 type Accepted = Extract<Verdict['decision'], { kind: 'accepted' }>;
 
 /**
- * The one door. A command is decided on the state kept from the last one, so that its whole way is one round trip; what
- * the kept state would refuse, or finds already so, is looked at again on a fresh one before the caller hears it.
+ * The one door. A command is decided on the state kept from the last one, or on no state where it is to be the first, so
+ * that its whole way is one round trip; what would be refused or already so on that state is looked at again on a fresh
+ * one before the caller hears it.
  */
 export class Door implements CommandDoor {
   readonly #options: DoorOptions;
@@ -76,9 +81,9 @@ export class Door implements CommandDoor {
     const commandId = meta.commandId ?? this.#options.ids.commandId();
     const passage = { command, meta, aggregate, commandId, digest: commandDigest(command) };
     const streamId = aggregate.streamOf(command);
-    const kept = this.#states.kept(streamId);
-    let verdict = this.#decide(passage, kept ?? (await this.#states.load(streamId)));
-    if (kept !== undefined && verdict.decision.kind !== 'accepted')
+    const assumed = this.#states.kept(streamId) ?? (opensStream[command.type] && emptyStream(streamId));
+    let verdict = this.#decide(passage, assumed ?? (await this.#states.load(streamId)));
+    if (assumed !== undefined && verdict.decision.kind !== 'accepted')
       verdict = this.#decide(passage, await this.#states.load(streamId));
     for (let conflicts = 0; conflicts < conflictsMax; conflicts += 1) {
       const answer = await this.#answer(passage, verdict);

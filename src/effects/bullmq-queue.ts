@@ -23,6 +23,8 @@ import type { DueEffect } from './outbox.ts';
 export interface QueueCarrier {
   queue(name: string, options: Omit<QueueOptions, 'connection'>): JobQueue;
   worker(name: string, processor: Processor, options: Omit<WorkerOptions, 'connection'>): JobWorker;
+  /** So many jobs are added one by one; more in bulk, where that is cheaper. */
+  readonly singlesMax: number;
   /** Ends every connection. */
   close(): Promise<void>;
 }
@@ -30,7 +32,7 @@ export interface QueueCarrier {
 /** What is used of BullMQ's classes, whose types differ with the backend. */
 export type JobQueue = Pick<
   Queue,
-  'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
+  'add' | 'addBulk' | 'getActiveCount' | 'getJobs' | 'getJobCounts' | 'obliterate' | 'close'
 > & { on(event: 'error', listener: (error: Error) => void): unknown };
 export type JobWorker = Pick<Worker, 'close'> & {
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -89,15 +91,7 @@ export class BullmqEffectQueue implements EffectQueue {
       else ofHost.push(effect);
     }
     const added = [...byHost].map(([hostId, due]) =>
-      this.#asking(hostId, (queue) =>
-        queue.addBulk(
-          due.map(({ effectId, delayMs }) => ({
-            name: jobName,
-            data: { effectId },
-            opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
-          })),
-        ),
-      ),
+      this.#asking(hostId, (queue) => addTo(queue, due, this.#carrier.singlesMax)),
     );
     const failed = (await Promise.allSettled(added)).find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
@@ -178,12 +172,10 @@ export class BullmqEffectQueue implements EffectQueue {
       const left = await queue.getJobs(['active', 'waiting', 'delayed']);
       await queue.obliterate({ force: true });
       const effects = left.flatMap((job) => this.#parse(job) ?? []);
-      await queue.addBulk(
-        effects.map((effectId) => ({
-          name: jobName,
-          data: { effectId },
-          opts: { ...jobOptions, jobId: effectId },
-        })),
+      await addTo(
+        queue,
+        effects.map((effectId) => ({ effectId, delayMs: 0 })),
+        this.#carrier.singlesMax,
       );
     });
   }
@@ -255,6 +247,21 @@ export class BullmqEffectQueue implements EffectQueue {
     return queue;
   }
 }
+
+/** Adds effects to their host's queue. */
+const addTo = async (
+  queue: JobQueue,
+  effects: readonly Pick<DueEffect, 'effectId' | 'delayMs'>[],
+  singlesMax: number,
+): Promise<void> => {
+  const jobs = effects.map(({ effectId, delayMs }) => ({
+    name: jobName,
+    data: { effectId },
+    opts: { ...jobOptions, jobId: effectId, delay: Math.max(0, Math.ceil(delayMs)) },
+  }));
+  if (jobs.length > singlesMax) await queue.addBulk(jobs);
+  else await Promise.all(jobs.map(({ name, data, opts }) => queue.add(name, data, opts)));
+};
 
 /** BullMQ's word that the job is not as it was thought to be, such as gone: a number. Anything else is an outage. */
 const isAnswer = (error: unknown): boolean =>

@@ -4,11 +4,10 @@ import type { CrashProbe } from '../kernel/crash-point.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { msOf } from '../kernel/time.ts';
 import type { EffectQueue } from './effect-queue.ts';
-import type { DueEffect, Outbox } from './outbox.ts';
+import type { DueEffect } from './outbox.ts';
 
 export interface DispatcherOptions {
   readonly queue: EffectQueue;
-  readonly outbox: Outbox;
   readonly clock: Clock;
   readonly log: Logger;
   readonly crash: CrashProbe;
@@ -52,12 +51,11 @@ export class Dispatcher {
   }
 
   async #enqueue(batch: readonly EffectIntent[]) {
-    const { queue, outbox, clock, crash } = this.#options;
+    const { queue, clock, crash } = this.#options;
     const nowMs = msOf(clock.now());
     for (const { kind } of batch) crash('enqueue.before', kind);
     await queue.enqueue(batch.map((intent) => dueAt(intent, nowMs)));
     for (const { kind } of batch) crash('enqueue.after', kind);
-    await outbox.markEnqueued(batch.map(({ effectId }) => effectId));
   }
 }
 

@@ -43,11 +43,10 @@ export interface OverdueEffect extends EffectClaim {
 /** The effects that the log asks for, as rows. The truth of which effects there are; the queue only carries their ids. */
 export interface Outbox {
   /**
-   * Pending effects, and claimed ones whose lease has run out, that were last enqueued over `olderThanMs` ago or never;
-   * marks them as enqueued. At most `limit`, the longest waiting first.
+   * Pending effects, and claimed ones whose lease has run out, that were asked for or last taken over `olderThanMs` ago,
+   * or are to be enqueued at once; marks them as enqueued. At most `limit`, the longest waiting first.
    */
   takeUnqueued(olderThanMs: number, limit: number): Promise<readonly DueEffect[]>;
-  markEnqueued(effectIds: readonly EffectId[]): Promise<void>;
   /** Takes the effect for `leaseMs`, with the next attempt number, unless somebody holds it or its time has not come. */
   claim(effectId: EffectId, holder: { hostId: HostId; epoch: number }, leaseMs: number): Promise<ClaimResult>;
   /** Prolongs the lease to `leaseMs` from now; false when it is not held any more: stop at once. */

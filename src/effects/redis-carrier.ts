@@ -47,6 +47,7 @@ export const redisCarrier = async (url: string, log: Logger): Promise<QueueCarri
       });
       return worker;
     },
+    singlesMax: 1,
     close: async () => {
       for (const client of clients) client.disconnect();
     },

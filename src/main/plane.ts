@@ -82,7 +82,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 
 /** What commands pass through, and what is told of their events. */
 const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
-  const dispatcher = new Dispatcher({ queue, outbox: store.outbox, clock: systemClock, log, crash });
+  const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash });
   teardown.add('dispatcher', () => dispatcher.idle());
   const asked = new EventEmitter<{ effects: [readonly EffectIntent[]] }>();
   asked.on('effects', (effects) => dispatcher.dispatch(effects));

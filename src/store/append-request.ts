@@ -1,4 +1,10 @@
-import type { AppendedStream, AppendRequest, AppendResult, StreamAppend } from '../commands/event-store.ts';
+import type {
+  AppendedStream,
+  AppendRequest,
+  AppendResult,
+  StreamAppend,
+  StreamEnd,
+} from '../commands/event-store.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 import { schemaVersionOf } from '../events/upcast.ts';
@@ -14,6 +20,8 @@ type NumberedEvent = Omit<RecordedEvent, 'position' | 'type' | 'data'> & DomainE
 export interface PreparedAppend {
   /** One element of the array that `boxledger.append` takes (migrations/0002-append.sql). */
   readonly json: string;
+  /** Its least stream id: the first head that it locks. */
+  readonly lockKey: string;
   readonly streams: readonly (readonly NumberedEvent[])[];
 }
 
@@ -38,7 +46,8 @@ export const prepareAppend = (request: AppendRequest): PreparedAppend => {
     settles: settles && { effectId: settles.effectId, attempt: settles.attempt },
     streams: request.streams.map((stream, index) => encodeStream(stream, streams[index] ?? [])),
   });
-  return { json, streams };
+  const lockKey = request.streams.map(({ streamId }) => streamId).sort()[0] ?? command.answer.streamId;
+  return { json, lockKey, streams };
 };
 
 /** Gives each event its version and its hash over the one before it. */
@@ -88,6 +97,10 @@ const encodeStream = (stream: StreamAppend, events: readonly NumberedEvent[]) =>
 };
 
 const encodeEffect = ({ placement, ...intent }: EffectIntent) => ({ ...intent, ...placement });
+
+/** Where its streams end once it is appended. */
+export const endsOf = ({ streams }: PreparedAppend): readonly StreamEnd[] =>
+  streams.flatMap((events) => events.at(-1) ?? []);
 
 /** The database's reply, in the words of the port. */
 export const appendResult = (prepared: PreparedAppend, reply: AppendReply): AppendResult => {

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
+import type { EventLog, StreamEnd } from '../commands/event-store.ts';
 import { connectionConfig, type Database } from './database.ts';
 import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
 const notifyAppend = statement('notify-append');
+
+export type Wake = Parameters<EventLog['onAppend']>[0];
 
 /** At most one notification in so many milliseconds leaves a process, however much it appends. */
 const notifyIntervalMs = 20;
@@ -21,7 +24,7 @@ const heldBackDelayMaxMs = 128;
 export class AppendWake {
   readonly #database: Database;
   readonly #log: StoreLog;
-  readonly #subscribers = new Set<() => void>();
+  readonly #subscribers = new Set<Wake>();
   /** Tells this process's notifications from others'. */
   readonly #id = randomUUID();
   #notifyTimer: NodeJS.Timeout | undefined;
@@ -38,16 +41,16 @@ export class AppendWake {
     this.#log = log;
   }
 
-  subscribe(wake: () => void): () => void {
-    const subscriber = () => wake();
+  subscribe(wake: Wake): () => void {
+    const subscriber: Wake = (own) => wake(own);
     this.#subscribers.add(subscriber);
     if (this.#listener === undefined && this.#reconnectTimer === undefined) this.#listen();
     return () => void this.#subscribers.delete(subscriber);
   }
 
-  /** To be called after each append of this process. */
-  appended(): void {
-    this.#wakeSubscribers();
+  /** To be called after each append of this process, with where the streams end now. */
+  appended(streams: readonly StreamEnd[]): void {
+    this.#wakeSubscribers(streams);
     if (this.#closed || this.#notifyTimer !== undefined) return;
     const dueInMs = Math.max(0, this.#notifiedAtMs + notifyIntervalMs - performance.now());
     this.#notifyTimer = setTimeout(() => {
@@ -66,7 +69,7 @@ export class AppendWake {
       return;
     this.#heldBackTimer = setTimeout(() => {
       this.#heldBackTimer = undefined;
-      this.#wakeSubscribers();
+      this.#wakeSubscribers(null);
     }, this.#heldBackDelayMs);
     this.#heldBackTimer.unref();
     this.#heldBackDelayMs = Math.min(this.#heldBackDelayMs * 2, heldBackDelayMaxMs);
@@ -84,10 +87,10 @@ export class AppendWake {
     await listener?.end().catch(() => undefined); // lost in that moment: there is nothing to end
   }
 
-  #wakeSubscribers(): void {
+  #wakeSubscribers(own: readonly StreamEnd[] | null): void {
     for (const wake of this.#subscribers) {
       try {
-        wake();
+        wake(own);
       } catch (error) {
         this.#log.error({ err: error }, 'a subscriber to appends threw');
       }
@@ -122,11 +125,11 @@ export class AppendWake {
     client.on('error', lost);
     client.on('end', () => lost());
     client.on('notification', ({ payload }) => {
-      if (payload !== this.#id) this.#wakeSubscribers();
+      if (payload !== this.#id) this.#wakeSubscribers(null);
     });
     client
       .connect()
       .then(() => client.query('LISTEN boxledger_append'))
-      .then(() => this.#wakeSubscribers(), lost);
+      .then(() => this.#wakeSubscribers(null), lost);
   }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { BoxDirectory, BoxFilter, BoxLookup, BoxRecord } from '../commands/event-store.ts';
-import { idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
+import { boxIdPattern, idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import { afterToken, pageToken } from './box-page-token.ts';
 import type { Database } from './database.ts';
@@ -29,7 +29,7 @@ export class PostgresBoxDirectory implements BoxDirectory {
 
   async find(tenant: TenantId, nameOrId: string): Promise<BoxLookup> {
     const rest = idPrefixPattern.exec(nameOrId)?.[1];
-    const prefix = rest === undefined ? null : `bx_${rest}`;
+    const prefix = rest === undefined || boxIdPattern.test(nameOrId) ? null : `bx_${rest}`;
     const rows = await this.#database.query(findBox, [tenant, nameOrId, prefix, ambiguousMax]);
     const [best, next] = rows;
     if (best === undefined) return { kind: 'none' };

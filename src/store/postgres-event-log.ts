@@ -3,7 +3,7 @@ import type { Cursor, EventLog, LogFilter, LogPage } from '../commands/event-sto
 import type { RecordedEvent } from '../events/envelope.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { StreamId, Version } from '../kernel/ids.ts';
-import type { AppendWake } from './append-wake.ts';
+import type { AppendWake, Wake } from './append-wake.ts';
 import type { Database } from './database.ts';
 import { parseEventRow } from './row-parsers.ts';
 import { statement } from './statement.ts';
@@ -80,7 +80,7 @@ export class PostgresEventLog implements EventLog {
     return cursorOf({ transactionId: last.transaction_id, position: last.position });
   }
 
-  onAppend(wake: () => void): () => void {
+  onAppend(wake: Wake): () => void {
     return this.#wake.subscribe(wake);
   }
 }

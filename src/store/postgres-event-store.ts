@@ -1,10 +1,11 @@
 import type { AppendRequest, AppendResult, EventStore, Head } from '../commands/event-store.ts';
 import { assert } from '../kernel/assert.ts';
 import type { CommandId, StreamId, TenantId } from '../kernel/ids.ts';
-import { appendResult, prepareAppend } from './append-request.ts';
+import { AppendBatcher } from './append-batcher.ts';
+import { appendResult, endsOf, type PreparedAppend, prepareAppend } from './append-request.ts';
 import type { AppendWake } from './append-wake.ts';
 import type { Database } from './database.ts';
-import { parseAppendReplies, parseCommand, parseHead } from './row-parsers.ts';
+import { type AppendReply, parseAppendReplies, parseCommand, parseHead } from './row-parsers.ts';
 import { statement } from './statement.ts';
 
 const loadHead = statement('load-head');
@@ -14,10 +15,15 @@ const findCommand = statement('find-command');
 export class PostgresEventStore implements EventStore {
   readonly #database: Database;
   readonly #wake: AppendWake;
+  readonly #batcher: AppendBatcher<PreparedAppend, AppendReply>;
 
   constructor(database: Database, wake: AppendWake) {
     this.#database = database;
     this.#wake = wake;
+    this.#batcher = new AppendBatcher(
+      (batch) => this.#write(batch),
+      ({ lockKey }) => lockKey,
+    );
   }
 
   async load(streamId: StreamId): Promise<Head | undefined> {
@@ -27,11 +33,18 @@ export class PostgresEventStore implements EventStore {
 
   async append(request: AppendRequest): Promise<AppendResult> {
     const prepared = prepareAppend(request);
-    const [row] = await this.#database.query(append, [`[${prepared.json}]`]);
-    const [reply] = parseAppendReplies(row);
-    assert(reply !== undefined, 'an append is replied to');
-    if (reply.kind === 'appended') this.#wake.appended();
-    return appendResult(prepared, reply);
+    return appendResult(prepared, await this.#batcher.submit(prepared));
+  }
+
+  async #write(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[]> {
+    const [row] = await this.#database.query(append, [`[${batch.map(({ json }) => json).join()}]`]);
+    const replies = parseAppendReplies(row);
+    assert(replies.length === batch.length, 'every append is replied to');
+    const ends = batch.flatMap((prepared, index) =>
+      replies[index]?.kind === 'appended' ? endsOf(prepared) : [],
+    );
+    if (ends.length > 0) this.#wake.appended(ends);
+    return replies;
   }
 
   async answerOf(tenant: TenantId, id: CommandId, digest: string): ReturnType<EventStore['answerOf']> {

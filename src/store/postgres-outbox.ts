@@ -9,7 +9,6 @@ import { parseClaimedEffect, parseDueEffect, parseOverdueEffect } from './row-pa
 import { statement } from './statement.ts';
 
 const takeUnqueued = statement('take-unqueued');
-const markEnqueued = statement('mark-enqueued');
 const claimEffect = statement('claim-effect');
 const explainClaim = statement('explain-claim');
 const renewClaim = statement('renew-claim');
@@ -39,10 +38,6 @@ export class PostgresOutbox implements Outbox {
 
   async takeUnqueued(olderThanMs: number, limit: number): Promise<readonly DueEffect[]> {
     return (await this.#database.query(takeUnqueued, [olderThanMs, limit])).map(parseDueEffect);
-  }
-
-  async markEnqueued(effectIds: readonly EffectId[]): Promise<void> {
-    if (effectIds.length > 0) await this.#database.query(markEnqueued, [effectIds]);
   }
 
   async claim(

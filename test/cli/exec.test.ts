@@ -109,6 +109,13 @@ test('a program whose end nobody saw is boxledger’s failure, and said to be', 
   });
 });
 
+test('a terminal without a size gets no spinner, which would not come to an end there', async () => {
+  const { start } = await served({ start: (_, answer) => answer(null, { box: aBox() }) });
+  const { code, stderr } = await start(['start', 'x'], { tty: true, columns: 0 }).done;
+  expect(code).toBe(0);
+  expect(stderr).toBe('');
+});
+
 test('a failure while a spinner is shown is told like any other', async () => {
   const { start } = await served({
     start: (_, answer) =>
@@ -127,16 +134,18 @@ test('a failure while a spinner is shown is told like any other', async () => {
 });
 
 test.each([
-  ['NotFound', status.NOT_FOUND, 127],
-  ['PermissionDenied', status.PERMISSION_DENIED, 126],
-  ['Unavailable', status.UNAVAILABLE, 125],
+  ['NotFound', status.NOT_FOUND, { errno: 'ENOENT' }, 127],
+  ['PermissionDenied', status.PERMISSION_DENIED, { errno: 'EACCES' }, 126],
+  ['Unavailable', status.UNAVAILABLE, {}, 125],
+  // Not the program, but the box, which somebody removed in the meantime.
+  ['NotFound', status.NOT_FOUND, {}, 125],
 ] as const)(
-  'a program that cannot be started for %s gives its own exit code',
-  async (code, wire, expected) => {
+  'a program that cannot be started for %s (%d, %j) gives exit code %d',
+  async (code, wire, details, expected) => {
     const { run } = await served(
       program((message, call) => {
         if (message.$case === 'start')
-          call.emit('error', wireRefusal(wire, { code, message: 'x cannot be started' }));
+          call.emit('error', wireRefusal(wire, { code, message: 'x cannot be started', details }));
       }),
     );
     expect(await run('exec', 'web', 'x')).toMatchObject({

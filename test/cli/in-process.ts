@@ -6,12 +6,13 @@ import type { ServerCommands } from '../../src/cli/server-commands.ts';
 class FakeTerminal extends PassThrough {
   readonly isTTY: boolean;
   rows = 24;
-  columns = 80;
+  columns: number;
   /** Every change of mode, in order. */
   readonly modes: boolean[] = [];
-  constructor(isTTY: boolean) {
+  constructor(isTTY: boolean, columns = 80) {
     super();
     this.isTTY = isTTY;
+    this.columns = columns;
   }
   setRawMode(raw: boolean): void {
     this.modes.push(raw);
@@ -43,6 +44,8 @@ interface Surroundings {
   readonly env?: NodeJS.ProcessEnv;
   readonly server?: Partial<ServerCommands>;
   readonly tty?: boolean;
+  /** Of the terminal; 80 when unset. */
+  readonly columns?: number;
   readonly workingDir?: string;
   /** Leaves standard output to the test. */
   readonly unread?: boolean;
@@ -50,8 +53,9 @@ interface Surroundings {
 
 /** Runs one command line within the test, on pipes or a make-believe terminal. */
 export const startCli = (argv: readonly string[], around: Surroundings = {}): CliUnderTest => {
-  const { env = {}, tty = false, workingDir = '/nonexistent', unread = false } = around;
-  const [stdin, stdout, stderr] = [new FakeTerminal(tty), new FakeTerminal(tty), new FakeTerminal(tty)];
+  const { env = {}, tty = false, columns, workingDir = '/nonexistent', unread = false } = around;
+  const terminal = () => new FakeTerminal(tty, columns);
+  const [stdin, stdout, stderr] = [terminal(), terminal(), terminal()];
   const handlers = new Set<(signal: EndingSignal) => void>();
   const text = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();

@@ -14,7 +14,7 @@ export const served = async (script: Script) => {
   const env = { BOXLEDGER_ADDR: server.address, BOXLEDGER_ACTOR: 'ann' };
   return {
     run: (...argv: string[]): Promise<Outcome> => cli(argv, { env }),
-    start: (argv: readonly string[], around: { tty?: boolean; unread?: boolean } = {}) =>
+    start: (argv: readonly string[], around: { tty?: boolean; columns?: number; unread?: boolean } = {}) =>
       startCli(argv, { ...around, env }),
   };
 };

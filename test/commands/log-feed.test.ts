@@ -2,11 +2,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { EventLog } from '../../src/commands/event-store.ts';
 import { LogFeed } from '../../src/commands/log-feed.ts';
 import { LogTail } from '../../src/commands/log-tail.ts';
-import { CreateRequest } from '../../src/gen/boxledger/v1/box_service.ts';
+import { CreateRequest, RemoveRequest } from '../../src/gen/boxledger/v1/box_service.ts';
+import { type BoxId, boxId, boxStream, noVersion } from '../../src/kernel/ids.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import { call } from '../api/api-under-test.ts';
 import { type HandMade, handMade } from '../api/hand-made-host.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
+import { silentLog } from '../support/store.ts';
 
 let plane: HandMade;
 beforeAll(async () => {
@@ -49,4 +52,55 @@ test('a reader that is ahead of the tail is given nothing twice', async () => {
   end.abort();
   expect(await next()).toBeUndefined();
   tail.stop();
+});
+
+/** Waits for the box's second event in the log of `store`; `looked` passes once it was looked for in vain. */
+const awaitSecond = (store: Store, tail: LogTail, id: BoxId) => {
+  const looked = gate();
+  const second = new LogFeed(store.log, tail).untilBox(
+    id,
+    async () => {
+      const [, event] = await store.log.readStream(boxStream(id), noVersion, 2);
+      looked.open();
+      return event?.type;
+    },
+    new AbortController().signal,
+  );
+  return { second, looked: looked.passed };
+};
+
+const created = async (name: string) => boxId((await create(name)).box?.boxId ?? '');
+const remove = (box: string) =>
+  call(plane.api.boxes, plane.api.boxes.remove, { ...RemoveRequest.decode(new Uint8Array()), box });
+const patientTail = (store: Store) =>
+  new LogTail(store.log, { pollIntervalMs: 3_600_000, keep: 100, onError: () => undefined });
+
+test('who waits for a box hears of what its own process did while an older transaction keeps the log from being read', async () => {
+  const id = await created('near');
+  const tail = patientTail(plane.store);
+  const older = await plane.store.pool.connect();
+  try {
+    await older.query('BEGIN');
+    await older.query('SELECT pg_current_xact_id()');
+    const { second, looked } = awaitSecond(plane.store, tail, id);
+    await looked;
+    await remove(id);
+    expect(await second).toBe('box.removeRequested');
+  } finally {
+    await older.query('ROLLBACK');
+    older.release();
+    tail.stop();
+  }
+});
+
+test('who waits for a box hears of what another process did', async () => {
+  const id = await created('far');
+  const other = await openStore({ databaseUrl: plane.store.databaseUrl, log: silentLog });
+  const tail = patientTail(other);
+  const { second, looked } = awaitSecond(other, tail, id);
+  await looked;
+  await remove(id);
+  expect(await second).toBe('box.removeRequested');
+  tail.stop();
+  await other.close();
 });

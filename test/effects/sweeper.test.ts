@@ -41,13 +41,13 @@ const passDeadline = (id: EffectId) =>
 test('what was committed and never enqueued, because the process died in between, is enqueued', async () => {
   await plane.runner(host, {}).start();
   const box = await plane.startingBox(host);
-  await plane.sweeper.sweep();
+  await plane.sweeper.sweep(0);
   await plane.until(box, 'running');
 });
 
 test('what the queue lost is enqueued again, and not before it is due to be', async () => {
   const box = await plane.startingBox(host);
-  await plane.sweeper.sweep();
+  await plane.sweeper.sweep(0);
   expect(await plane.queue.depth(host)).toBe(1);
   await plane.store.pool.query('DELETE FROM boxledger_queue.job');
   await plane.sweeper.sweep(60_000);
@@ -93,7 +93,7 @@ test('an outcome that comes after the sweeper has reported the deadline is not h
   };
   await plane.runner(host, handlers, { onEnd: (_intent, view) => ended.push(view) }).start();
   const box = await plane.startingBox(host);
-  await plane.sweeper.sweep();
+  await plane.sweeper.sweep(0);
   await started.passed;
   await passDeadline(await effectOf(box));
   await plane.sweeper.sweep();
@@ -155,7 +155,6 @@ test('a dispatcher whose queue is gone neither throws nor waits', async () => {
   };
   const dispatcher = new Dispatcher({
     queue,
-    outbox: plane.store.outbox,
     clock: systemClock,
     log: silent,
     crash: noCrash,

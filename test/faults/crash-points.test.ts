@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { crashPoints } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { type Client, connect } from '../../src/sdk/client.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -56,6 +57,11 @@ beforeAll(async () => {
   database = await createDatabase();
 });
 afterAll(() => database.drop());
+
+test('every named crash point is tried', () => {
+  const tried = crashes.map(([at]) => at.slice(0, at.indexOf(':')));
+  expect(new Set(tried)).toEqual(new Set(crashPoints));
+});
 
 describe('a server that is killed (SIGKILL) and started again, and its caller who repeats the command', () => {
   test.each(crashes)('lose and double nothing at %s', async (at, change) => {

@@ -119,10 +119,10 @@ describe('what cannot be started', () => {
   test('a bad working directory is named as such, together with every other fault', async () => {
     expect(await failure({ command: 'true', workingDir: '/none', env: { 'A=B': 'c' } })).toMatchObject({
       code: 'InvalidArgument',
-      faults: [{ field: 'env.A=B' }, { field: 'workingDir', problem: '/none cannot be entered: ENOENT' }],
+      faults: [{ field: 'env.A=B' }, { field: 'working_dir', problem: '/none cannot be entered: ENOENT' }],
     });
     expect(await failure({ command: 'true', workingDir: '/etc/passwd' })).toMatchObject({
-      faults: [{ field: 'workingDir', problem: '/etc/passwd is not a directory' }],
+      faults: [{ field: 'working_dir', problem: '/etc/passwd is not a directory' }],
     });
   });
 

@@ -152,7 +152,6 @@ test('an unknown effect is over', async () => {
 test('what a host held in earlier epochs is handed back and enqueued again', async () => {
   const mine = await boxWithEffect();
   await store.outbox.claim(mine.effectId, mine.holder, minuteMs);
-  await store.outbox.markEnqueued([mine.effectId]);
   expect(await store.outbox.releaseEarlierEpochs(mine.host, 1)).toEqual([]);
   expect(await store.outbox.releaseEarlierEpochs(mine.host, 2)).toEqual([mine.effectId]);
   const due = await store.outbox.takeUnqueued(minuteMs, 100);
@@ -162,11 +161,17 @@ test('what a host held in earlier epochs is handed back and enqueued again', asy
   );
 });
 
-test('effects are taken for the queue when they were never enqueued, or long ago, unless somebody holds them', async () => {
+test('effects are taken for the queue when they were enqueued long ago, unless somebody holds them', async () => {
   const idle = await boxWithEffect();
   const later = await boxWithEffect({ notBefore: inMs(minuteMs) });
   const held = await boxWithEffect();
   await store.outbox.claim(held.effectId, held.holder, minuteMs);
+  const enqueuedLongAgo = (ids: readonly string[]) =>
+    store.pool.query(
+      `UPDATE boxledger.effects SET last_enqueued_at = now() - interval '2 minutes' WHERE effect_id = ANY ($1)`,
+      [ids],
+    );
+  await enqueuedLongAgo([idle.effectId, later.effectId, held.effectId]);
   const first = await store.outbox.takeUnqueued(minuteMs, 100);
   const taken = new Map(first.map((due) => [due.effectId, due]));
   expect(taken.get(idle.effectId)).toEqual({ effectId: idle.effectId, hostId: idle.host, delayMs: 0 });
@@ -177,18 +182,14 @@ test('effects are taken for the queue when they were never enqueued, or long ago
   expect((await store.outbox.takeUnqueued(minuteMs, 100)).map(({ effectId }) => effectId)).toEqual([
     held.effectId,
   ]);
-  await store.pool.query(
-    `UPDATE boxledger.effects SET last_enqueued_at = now() - interval '2 minutes' WHERE effect_id = $1`,
-    [idle.effectId],
-  );
+  await enqueuedLongAgo([idle.effectId]);
   expect((await store.outbox.takeUnqueued(minuteMs, 100)).map(({ effectId }) => effectId)).toEqual([
     idle.effectId,
   ]);
 });
 
-test('what was marked as enqueued is not taken at once', async () => {
+test('what has just been asked for is not taken yet: whoever asked enqueues it', async () => {
   const { effectId } = await boxWithEffect();
-  await store.outbox.markEnqueued([effectId]);
   const due = await store.outbox.takeUnqueued(minuteMs, 100);
   expect(due.map((effect) => effect.effectId)).not.toContain(effectId);
 });

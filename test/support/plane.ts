@@ -48,7 +48,6 @@ export const createPlane = async (): Promise<Plane> => {
   const queue = new BullmqEffectQueue(await postgresCarrier(store.databaseUrl, silent), { log: silent });
   const dispatcher = new Dispatcher({
     queue,
-    outbox: store.outbox,
     clock: systemClock,
     log: silent,
     crash: noCrash,

@@ -4,10 +4,10 @@
  FROM boxledger.boxes WHERE box_id = $2 AND tenant = $1)
 UNION ALL
 (SELECT 2, box_id, tenant, name, state, labels, host_id, version, created_at, updated_at, view
- FROM boxledger.boxes WHERE tenant = $1 AND name = $2 AND state <> 'removed')
+ FROM boxledger.boxes WHERE tenant = $1 AND name = $2 AND NOT removed)
 UNION ALL
 (SELECT 3, box_id, tenant, name, state, labels, host_id, version, created_at, updated_at, view
  FROM boxledger.boxes
- WHERE box_id >= $3 AND box_id < $3 || '~' AND tenant = $1 AND state <> 'removed'
+ WHERE box_id >= $3 AND box_id < $3 || '~' AND tenant = $1 AND NOT removed
  ORDER BY box_id LIMIT $4)
 ORDER BY rank, box_id

@@ -2,7 +2,7 @@
 -- Locks the rows, in the order of their ids.
 WITH held AS (
   SELECT effect_id FROM boxledger.effects
-  WHERE state = 'claimed' AND holder_host_id = $1 AND holder_epoch < $2
+  WHERE host_id = $1 AND open AND state = 'claimed' AND holder_host_id = $1 AND holder_epoch < $2
   ORDER BY effect_id
   FOR UPDATE)
 UPDATE boxledger.effects e

@@ -3,7 +3,7 @@
 -- Locks the rows; passes over rows that others lock.
 WITH overdue AS (
   SELECT effect_id FROM boxledger.effects
-  WHERE state IN ('pending', 'claimed') AND deadline <= statement_timestamp()
+  WHERE open AND deadline <= statement_timestamp()
     AND (state = 'pending' OR holder_host_id IS NOT NULL OR lease_until <= statement_timestamp())
   ORDER BY deadline
   LIMIT $1

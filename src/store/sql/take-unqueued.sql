@@ -1,8 +1,8 @@
--- Effects that the queue may have lost: open, not held, and last enqueued long ago or never; marks them as enqueued now.
+-- Effects that the queue may have lost: open, not held, and asked for or last enqueued long ago; marks them as enqueued now.
 -- $1 age in milliseconds, $2 most rows, the longest waiting first. Locks the rows; passes over rows that others lock.
 WITH waiting AS (
   SELECT effect_id FROM boxledger.effects
-  WHERE state IN ('pending', 'claimed')
+  WHERE open
     AND (state = 'pending' OR lease_until <= statement_timestamp())
     AND coalesce(last_enqueued_at, '-infinity') < statement_timestamp() - $1 * interval '1 millisecond'
   ORDER BY coalesce(last_enqueued_at, '-infinity'), created_at

@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BoxledgerError } from '../../src/kernel/errors.ts';
+import { boxStream, defaultTenant } from '../../src/kernel/ids.ts';
+import { AppendBatcher } from '../../src/store/append-batcher.ts';
+import { appendRequest, boxAppend, someBoxId } from '../support/append-request.ts';
+import { eventually } from '../support/eventually.ts';
+import { gate } from '../support/gate.ts';
+import { createStore, type TestStore } from '../support/store.ts';
+
+/** A batcher of strings, whose first statement waits for `open`; items are keyed by their first letter. */
+const held = (write: (items: readonly string[]) => void = () => undefined) => {
+  const statements: string[] = [];
+  const first = gate();
+  const batcher = new AppendBatcher<string, string>(
+    async (items) => {
+      statements.push(items.join(' '));
+      if (statements.length === 1) await first.passed;
+      write(items);
+      return items.map((item) => `${item}!`);
+    },
+    ([letter = '']) => letter,
+  );
+  return { batcher, statements, open: () => first.open() };
+};
+
+test('what comes while a statement is under way is written by the next one, and replies go to those who asked', async () => {
+  const { batcher, statements, open } = held();
+  const replies = Promise.all(['a', 'b', 'c'].map((item) => batcher.submit(item)));
+  open();
+  expect(await replies).toEqual(['a!', 'b!', 'c!']);
+  expect(statements).toEqual(['a', 'b c']);
+});
+
+test('streams are written in the order in which they are locked, and each in the order in which its changes came', async () => {
+  const { batcher, statements, open } = held();
+  const replies = Promise.all(['x', 'c1', 'a1', 'c2', 'b1', 'a2'].map((item) => batcher.submit(item)));
+  open();
+  await replies;
+  expect(statements).toEqual(['x', 'a1 a2 b1 c1 c2']);
+});
+
+test('when the database is away, all that were to be written together fail, and what comes later does not', async () => {
+  const { batcher, statements, open } = held((items) => {
+    if (items.includes('b')) throw new BoxledgerError('Unavailable', 'away');
+  });
+  const replies = Promise.allSettled(['a', 'b', 'c'].map((item) => batcher.submit(item)));
+  open();
+  const failed = { status: 'rejected', reason: expect.objectContaining({ code: 'Unavailable' }) };
+  expect(await replies).toEqual([{ status: 'fulfilled', value: 'a!' }, failed, failed]);
+  expect(await batcher.submit('c')).toBe('c!');
+  expect(statements).toEqual(['a', 'b c', 'c']);
+});
+
+test('what the database cannot take fails alone', async () => {
+  const { batcher, open } = held((items) => {
+    if (items.includes('b')) throw new BoxledgerError('Internal', 'not to be written');
+  });
+  const replies = Promise.allSettled(['a', 'b', 'c', 'd'].map((item) => batcher.submit(item)));
+  open();
+  expect((await replies).map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'fulfilled',
+  ]);
+});
+
+test('callers past the bound are told to come again, and all before them are written', async () => {
+  const { batcher, statements, open } = held();
+  const many = Array.from({ length: 4_200 }, (_, index) => batcher.submit(`m${index}`));
+  const replies = Promise.allSettled(many);
+  open();
+  const refused = (await replies).flatMap((reply) => (reply.status === 'rejected' ? [reply.reason] : []));
+  expect(refused.length).toBe(4_200 - 1 - 4_096);
+  expect(refused[0]).toMatchObject({ code: 'ResourceExhausted', retry: true });
+  expect(statements.length).toBe(1 + 4_096 / 64);
+});
+
+let store: TestStore;
+beforeAll(async () => {
+  store = await createStore();
+});
+afterAll(() => store.close());
+
+test('of appends that come at once, those that conflict fail alone', async () => {
+  const [one, other] = [someBoxId(), someBoxId()];
+  const results = await Promise.all(
+    [one, one, other, someBoxId(), other, one].map((box) =>
+      store.events.append(appendRequest([boxAppend({ box })])),
+    ),
+  );
+  expect(results.map(({ kind }) => kind)).toEqual([
+    'appended',
+    'version-conflict',
+    'appended',
+    'appended',
+    'version-conflict',
+    'version-conflict',
+  ]);
+});
+
+test('a connection that is lost fails all appends under way, and their commands can be sent again', async () => {
+  const boxes = Array.from({ length: 5 }, someBoxId);
+  const requests = boxes.map((box) => appendRequest([boxAppend({ box })]));
+  const blocker = await store.pool.connect();
+  await blocker.query('BEGIN');
+  await blocker.query('LOCK TABLE boxledger.heads');
+  const results = Promise.allSettled(requests.map((request) => store.events.append(request)));
+  await eventually('an append waits and its connection is lost', async () => {
+    const { rows } = await store.pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%boxledger.append(%'`,
+    );
+    return rows.length > 0;
+  });
+  await blocker.query('ROLLBACK');
+  blocker.release();
+  const [first] = await results;
+  expect(first).toMatchObject({ status: 'rejected', reason: { code: 'Unavailable' } });
+  const again = await Promise.all(requests.map((request) => store.events.append(request)));
+  for (const { kind } of again) expect(['appended', 'answered-before']).toContain(kind);
+  for (const box of boxes)
+    expect(await store.events.load(boxStream(box))).toMatchObject({ version: 1n, tenant: defaultTenant });
+});
