@@ -44,6 +44,8 @@ const readStream = statement('read-stream');
 const readMoved = statement('read-moved-streams');
 const insertHead = statement('insert-rebuilt-head');
 const insertBox = statement('insert-rebuilt-box');
+const putHeads = statement('put-rebuilt-heads');
+const putBoxes = statement('put-rebuilt-boxes');
 
 /** Events fetched at once. */
 const pageSize = 1_000;
@@ -76,7 +78,9 @@ const rebuildOn = async (client: pg.Client, folding: Folding, options: RebuildOp
     (await client.query('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin')).rows[0],
   );
   await client.query('CREATE TEMP TABLE rebuilt_heads (LIKE boxledger.heads, PRIMARY KEY (stream_id))');
-  await client.query('CREATE TEMP TABLE rebuilt_boxes (LIKE boxledger.boxes, PRIMARY KEY (box_id))');
+  await client.query(
+    'CREATE TEMP TABLE rebuilt_boxes (LIKE boxledger.boxes INCLUDING GENERATED, PRIMARY KEY (box_id))',
+  );
   let streams = 0;
   for await (const stream of foldedStreams(client, folding)) {
     options.signal?.throwIfAborted();
@@ -186,10 +190,10 @@ const putInPlace = async (client: pg.Client, only: Projection | undefined): Prom
   if (only !== 'boxes') {
     await client.query('DELETE FROM boxledger.open_execs');
     await client.query('DELETE FROM boxledger.heads');
-    await client.query('INSERT INTO boxledger.heads TABLE rebuilt_heads');
+    await client.query(putHeads);
   }
   if (only !== 'heads') {
     await client.query('DELETE FROM boxledger.boxes');
-    await client.query('INSERT INTO boxledger.boxes TABLE rebuilt_boxes');
+    await client.query(putBoxes);
   }
 };

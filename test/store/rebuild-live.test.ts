@@ -92,9 +92,12 @@ test('commands are carried out while everything is made again, over and over', a
       });
     }
   });
-  for (let round = 0; round < 3; round += 1) await store.rebuild(folding);
-  going = false;
-  await Promise.all(commands);
+  try {
+    for (let round = 0; round < 3; round += 1) await store.rebuild(folding);
+  } finally {
+    going = false;
+    await Promise.all(commands);
+  }
   await expectReplayEqualsHeads(store.databaseUrl);
 });
 
