@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { auditCommand } from './commands/audit.ts';
 import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
@@ -39,6 +40,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     eventsCommand(io),
     ...momentCommands(io),
     waitCommand(io),
+    auditCommand(io, server),
     migrateCommand(io, server),
     rebuildCommand(io, server),
     previewCommand(io, server),
@@ -46,7 +48,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     versionCommand(io),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands])
+  for (const command of [program, ...commands, ...commands.flatMap((one) => one.commands)])
     command
       .configureOutput({
         writeOut: (text) => void io.stdout.write(text),
@@ -65,7 +67,7 @@ class UsageError extends Error {
   readonly failure: BoxledgerError;
   constructor(error: CommanderError, command: Command) {
     super(error.message);
-    const path = command.parent === null ? 'boxledger' : `boxledger ${command.name()}`;
+    const path = pathOf(command);
     const [message = '', ...suggestion] = error.message.replace(/^error: /, '').split('\n');
     this.failure = new BoxledgerError('InvalidArgument', [message, ...suggestion].join(' '), {
       help: `See \`${path} --help\`.`,
@@ -73,6 +75,10 @@ class UsageError extends Error {
     this.asJson = command.opts()['json'] === true;
   }
 }
+
+/** `boxledger audit verify`. */
+const pathOf = (command: Command): string =>
+  command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 
 /** Runs one command line (without the program's own name) to its end; the exit code is set in `io`. */
 export const runCli = async (deps: CliDeps, argv: readonly string[]): Promise<void> => {

@@ -29,6 +29,11 @@ const choice = <const Values extends readonly [string, ...string[]]>(values: Val
 
 const path = text.min(1, 'must not be empty');
 
+const wholeNumber = (min: number, max: number) => {
+  const problem = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(problem).int(problem).min(min, problem).max(max, problem);
+};
+
 const serveOptionsSchema = z.strictObject({
   /** Port 0: one that is free. */
   listen: address.default({ host: '127.0.0.1', port: 7433 }),
@@ -42,11 +47,22 @@ const serveOptionsSchema = z.strictObject({
   isolation: choice(['auto', 'bwrap', 'unshare', 'plain']).default('auto'),
   /** Absolute. File with the bearer token that callers must show. */
   tokenFile: path.optional(),
+  /** A checkpoint is made once so many events are not signed, and after so long when there are any. */
+  checkpointEveryEvents: wholeNumber(1, 1_000_000).default(10_000),
+  checkpointEveryMs: wholeNumber(50, 86_400_000).default(60_000),
+  /** Absolute. Unset: a file in the data dir. Made when it is not there. */
+  checkpointKeyFile: path.optional(),
+  /** Directories (absolute) and http(s) URLs that get every checkpoint. */
+  checkpointSinks: z.array(z.union([path, url('http:', 'https:')])).default([]),
   logLevel: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
 type Setting = keyof typeof serveOptionsSchema.shape;
-export type ServeOptions = z.infer<typeof serveOptionsSchema> & { readonly json: boolean };
+export type ServeOptions = z.infer<typeof serveOptionsSchema> & {
+  /** The key itself in PEM, from the environment: then there is no file. */
+  readonly checkpointKey?: string;
+  readonly json: boolean;
+};
 
 /** Options as they are given on the command line. */
 export interface ServeFlags {
@@ -57,6 +73,11 @@ export interface ServeFlags {
   readonly driver?: string;
   readonly isolation?: string;
   readonly tokenFile?: string;
+  readonly checkpointEveryEvents?: string;
+  readonly checkpointEveryMs?: string;
+  readonly checkpointKeyFile?: string;
+  /** Separated by commas. */
+  readonly checkpointSinks?: string;
   readonly logLevel?: string;
   readonly config?: string;
   readonly json?: boolean;
@@ -70,6 +91,10 @@ const environmentNames = {
   driver: 'BOXLEDGER_DRIVER',
   isolation: 'BOXLEDGER_ISOLATION',
   tokenFile: 'BOXLEDGER_TOKEN_FILE',
+  checkpointEveryEvents: 'BOXLEDGER_CHECKPOINT_EVERY_EVENTS',
+  checkpointEveryMs: 'BOXLEDGER_CHECKPOINT_EVERY_MS',
+  checkpointKeyFile: 'BOXLEDGER_CHECKPOINT_KEY_FILE',
+  checkpointSinks: 'BOXLEDGER_CHECKPOINT_SINKS',
   logLevel: 'BOXLEDGER_LOG_LEVEL',
 } as const satisfies Record<Setting, string>;
 
@@ -81,6 +106,10 @@ const flagNames = {
   driver: '--driver',
   isolation: '--isolation',
   tokenFile: '--token-file',
+  checkpointEveryEvents: '--checkpoint-every-events',
+  checkpointEveryMs: '--checkpoint-every-ms',
+  checkpointKeyFile: '--checkpoint-key-file',
+  checkpointSinks: '--checkpoint-sinks',
   logLevel: '--log-level',
 } as const satisfies Record<Setting, string>;
 
@@ -97,10 +126,16 @@ export const parseServeOptions = async (
   const file = configPath === undefined ? undefined : await readSettings(resolve(workingDir, configPath));
   const { values, originOf } = gather<Setting>({ flags, flagNames, env, environmentNames, file });
   const absolute = ({ value, directory }: Given) => resolve(directory ?? workingDir, String(value));
+  const paths = (key: Setting) => {
+    const given = values.get(key);
+    return given === undefined ? {} : { [key]: absolute(given) };
+  };
   const parsed = serveOptionsSchema.safeParse({
     ...Object.fromEntries([...values].map(([key, { value }]) => [key, value])),
     dataDir: absolute(values.get('dataDir') ?? { value: defaultDataDir, directory: undefined }),
-    ...(values.has('tokenFile') ? { tokenFile: absolute(values.get('tokenFile') as Given) } : {}),
+    ...paths('tokenFile'),
+    ...paths('checkpointKeyFile'),
+    ...sinks(values.get('checkpointSinks'), absolute),
   });
   const faults = parsed.error?.issues.flatMap((issue) => faultsOf(issue, originOf)) ?? [];
   const isOpen =
@@ -115,8 +150,25 @@ export const parseServeOptions = async (
       ...invalidArgument(faults),
       help: 'See `boxledger serve --help`; nothing was started.',
     });
-  return { ...parsed.data, json: flags.json === true };
+  const checkpointKey = env['BOXLEDGER_CHECKPOINT_KEY'] || undefined;
+  return {
+    ...parsed.data,
+    ...(checkpointKey === undefined ? {} : { checkpointKey }),
+    json: flags.json === true,
+  };
 };
+
+/** What is no URL is a directory. */
+const sinks = (given: Given | undefined, absolute: (given: Given) => string) =>
+  given === undefined
+    ? {}
+    : {
+        checkpointSinks: String(given.value)
+          .split(',')
+          .map((sink) => sink.trim())
+          .filter((sink) => sink !== '')
+          .map((sink) => (/^https?:/.test(sink) ? sink : absolute({ ...given, value: sink }))),
+      };
 
 const faultsOf = (issue: z.core.$ZodIssue, originOf: (key: string) => string): Fault[] =>
   issue.code === 'unrecognized_keys'

@@ -1,3 +1,4 @@
+import type { AuditSource } from '../audit/audit-source.ts';
 import type { JsonChange } from '../kernel/json-changes.ts';
 import type { ServeOptions } from './serve-options.ts';
 
@@ -25,6 +26,8 @@ export interface ServerCommands {
   ): Promise<PreviewSummary>;
   /** Looks at the machine and the configuration, changing nothing. */
   doctor(options: ServeOptions, signal: AbortSignal): Promise<readonly Finding[]>;
+  /** Opens the log past any server; to be closed. */
+  audit(options: ServeOptions): Promise<AuditSource>;
 }
 
 export interface ReadyServer {

@@ -13,7 +13,10 @@ export const crashPoints = [
   'outcome.after',
 ] as const;
 
-export type CrashPoint = (typeof crashPoints)[number];
+/** The same on the way of a checkpoint, which no command waits for. Their kind is `checkpoint`. */
+export const checkpointCrashPoints = ['checkpoint.made', 'checkpoint.stored', 'checkpoint.sent'] as const;
+
+export type CrashPoint = (typeof crashPoints)[number] | (typeof checkpointCrashPoints)[number];
 
 /** Called when a crash point is passed, with the effect's or command's kind. Does nothing outside the fault tests. */
 export type CrashProbe = (point: CrashPoint, kind: string) => void;

@@ -19,6 +19,7 @@ const server: ServerCommands = {
     return withStore(options, (store) => previewBoxes(store, aggregate, report, signal));
   },
   doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
+  audit: async (options) => (await import('./open-audit.ts')).openAudit(options),
 };
 
 /** The `boxledger` program: the client's commands, and those that are a server's. */

@@ -19,6 +19,7 @@ import { lockDataDir } from '../store/data-dir-lock.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { openStore } from '../store/store.ts';
 import { atStart, databaseHelp, redisHelp } from './at-start.ts';
+import { startCheckpoints } from './checkpoints.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { openPlane } from './plane.ts';
 import { randomIds } from './random-ids.ts';
@@ -48,6 +49,8 @@ export const serve = async (
     teardown.add('store', () => store.close());
     const applied = await store.migrate();
     if (applied.length > 0) log.info({ applied }, 'schema migrated');
+    const maker = await startCheckpoints(options, store, log);
+    teardown.add('checkpoints', () => maker.close());
     const carrier = await openCarrier(options.redisUrl, databaseUrl, log);
     const queue = new BullmqEffectQueue(carrier, { log });
     teardown.add('queue', () => queue.close());

@@ -88,7 +88,7 @@ export const withConnection = async <Result>(
 
 /** Runs `work` between BEGIN and COMMIT; a throw rolls back. */
 export const inTransaction = async <Result>(
-  client: pg.Client,
+  client: pg.ClientBase,
   work: () => Promise<Result>,
 ): Promise<Result> => {
   await client.query('BEGIN');

@@ -88,7 +88,7 @@ export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Prom
     }
   }
   const keeper = keep(launcher, cluster, running, log);
-  return { url: urlOf(cluster, database), close: keeper };
+  return { url: urlOf(cluster), close: keeper };
 };
 
 /** Resolved, because Postgres processes are found by the real path of their working directory. */
@@ -160,7 +160,10 @@ const freePort = async (): Promise<number> => {
   return address.port;
 };
 
-const urlOf = ({ home, password, address }: Cluster, name: string): string =>
+export const urlOf = (
+  { home, password, address }: Pick<Cluster, 'home' | 'password' | 'address'>,
+  name: string = database,
+): string =>
   address.kind === 'socket'
     ? `postgres://${user}:${password}@localhost:${address.port}/${name}?host=${encodeURIComponent(home)}`
     : `postgres://${user}:${password}@127.0.0.1:${address.port}/${name}`;

@@ -1,29 +1,26 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BoxledgerError } from '../kernel/errors.ts';
+import { urlOf } from './embedded-postgres.ts';
 
-/**
- * Where the embedded Postgres of a server that is running on this data dir can be reached; undefined when it says nothing.
- * Read from what Postgres itself writes down (https://www.postgresql.org/docs/current/storage-file-layout.html).
- */
-export const runningPostgresUrl = async (dataDir: string): Promise<string | undefined> => {
-  const home = join(dataDir, 'postgres');
-  const [pidFile, password] = await Promise.all([
-    textOf(join(home, 'data', 'postmaster.pid')),
-    textOf(join(home, 'password')),
-  ]);
-  const [, , , port, socketDir, host] = pidFile?.split('\n') ?? [];
-  if (password === undefined || !port) return undefined;
-  const at = socketDir
-    ? `localhost:${port}/boxledger?host=${encodeURIComponent(socketDir)}`
-    : `${host}:${port}/boxledger`;
-  return `postgres://boxledger:${password}@${at}`;
-};
-
-const textOf = async (path: string): Promise<string | undefined> => {
+/** Where the embedded Postgres of the server that uses a data dir can be reached, for who may read that dir. */
+export const runningPostgresUrl = async (dataDir: string): Promise<string> => {
   try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const home = await realpath(join(dataDir, 'postgres'));
+    // Its fourth line is the port, its fifth the directory of the socket, empty when there is none.
+    const lines = (await readFile(join(home, 'data', 'postmaster.pid'), 'utf8')).split('\n');
+    const kind = lines[4] === '' ? 'tcp' : 'socket';
+    const password = await readFile(join(home, 'password'), 'utf8');
+    return urlOf({ home, password, address: { kind, port: Number(lines[3]) } });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException; // what `fs` throws
+    throw new BoxledgerError(
+      'Unavailable',
+      `the server that uses ${dataDir} has no Postgres there (${code})`,
+      {
+        help: 'Give its database by --database-url or DATABASE_URL; if the server has only just begun, try again.',
+        cause,
+      },
+    );
   }
 };

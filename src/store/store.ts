@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { CheckpointStore } from '../audit/checkpoint-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
 import type { LogHistory } from '../commands/log-history.ts';
 import type { Outbox } from '../effects/outbox.ts';
@@ -8,6 +9,7 @@ import type { LiveBox } from './history-rows.ts';
 import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
+import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
 import { PostgresExecDirectory } from './postgres-exec-directory.ts';
@@ -27,6 +29,7 @@ export interface Store {
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
+  readonly checkpoints: CheckpointStore;
   /** For the queue, which may live in the same database. */
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
@@ -57,6 +60,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     boxes: new PostgresBoxDirectory(database),
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
+    checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
     rebuild: (folding, options) => rebuild(databaseUrl, folding, options),

@@ -122,4 +122,5 @@ const noServer: ServerCommands = {
   rebuild: notHere,
   preview: notHere,
   doctor: notHere,
+  audit: notHere,
 };

@@ -12,21 +12,35 @@ import { cli, jsonLines } from './in-process.ts';
 const notHere = () => Promise.reject(new Error('not here'));
 const program = buildProgram({
   io: processIo(),
-  server: { serve: notHere, migrate: notHere, rebuild: notHere, preview: notHere, doctor: notHere },
+  server: {
+    serve: notHere,
+    migrate: notHere,
+    rebuild: notHere,
+    preview: notHere,
+    doctor: notHere,
+    audit: notHere,
+  },
 });
 
 test('there is every command that a user was promised', () => {
   expect(program.commands.map((command) => command.name())).toEqual(
     expect.arrayContaining(
-      'serve create run start stop pause resume exec ls inspect events diff why explain wait rm migrate rebuild preview doctor version'.split(
+      'serve create run start stop pause resume exec ls inspect events diff why explain wait rm audit migrate rebuild preview doctor version'.split(
         ' ',
       ),
     ),
   );
 });
 
-test.each(program.commands.map((command) => command.name()))('%s has help with an example', async (name) => {
-  const { code, stdout, stderr } = await cli([name, '--help']);
+/** Commands that do something; a group of them is none. */
+const leaves = program.commands.flatMap((command) =>
+  command.commands.length === 0
+    ? command.name()
+    : command.commands.map((part) => `${command.name()} ${part.name()}`),
+);
+
+test.each(leaves)('%s has help with an example', async (name) => {
+  const { code, stdout, stderr } = await cli([...name.split(' '), '--help']);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(new RegExp(`Examples?:\\n {2}\\$ boxledger ${name}`));
   expect(stdout).toContain('--json');

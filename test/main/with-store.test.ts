@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -14,16 +14,17 @@ const directoryOf = (dataDir: string) =>
     return rows[0]?.directory;
   });
 
-test('the store of a data dir is reached while its server runs, and while none does', async () => {
+test('the store of a data dir is reached while its server runs, and while none does; none is made', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-with-store-'));
   const cluster = join(dataDir, 'postgres', 'data');
+  await expect(directoryOf(dataDir)).rejects.toMatchObject({ code: 'NotFound' });
+  expect(await readdir(dataDir)).toEqual([]);
   const lock = await lockDataDir(dataDir);
-  await expect(directoryOf(dataDir)).rejects.toMatchObject({ code: 'InvalidState' });
   const postgres = await openEmbeddedPostgres(dataDir, silentLog);
   expect(await directoryOf(dataDir)).toBe(cluster);
   await postgres.close();
   await lock.release();
   expect(await directoryOf(dataDir)).toBe(cluster);
-  expect(await runningPostgresUrl(dataDir)).toBeUndefined();
+  await expect(runningPostgresUrl(dataDir)).rejects.toMatchObject({ code: 'Unavailable' });
   await rm(dataDir, { recursive: true, force: true });
 });

@@ -8,17 +8,18 @@ import { visible } from '../visible.ts';
 
 export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
   withExamples(
-    addServerFlags(new Command('serve').description('serve until Ctrl-C')).action((flags: ServeFlags) =>
-      inRun(io, flags.json === true, async (run) => {
-        const options = await serveOptions(flags, io);
-        const ending = new AbortController();
-        run.takeSignals(() => {
-          ending.abort();
-          run.leaveSignals(); // who has no patience for a good order asks again
-        });
-        await server.serve(options, ending.signal, (ready) => void announce(run, ready));
-        return 0;
-      }),
+    addServerFlags(addCheckpointFlags(new Command('serve').description('serve until Ctrl-C'))).action(
+      (flags: ServeFlags) =>
+        inRun(io, flags.json === true, async (run) => {
+          const options = await serveOptions(flags, io);
+          const ending = new AbortController();
+          run.takeSignals(() => {
+            ending.abort();
+            run.leaveSignals(); // who has no patience for a good order asks again
+          });
+          await server.serve(options, ending.signal, (ready) => void announce(run, ready));
+          return 0;
+        }),
     ),
     'boxledger serve',
     'boxledger serve --listen 127.0.0.1:0 --data-dir /var/lib/boxledger --json',
@@ -49,6 +50,19 @@ export const addServerFlags = (command: Command): Command =>
       )
       .option('--token-file <file>', 'file with the bearer token that callers must show'),
   );
+
+const addCheckpointFlags = (command: Command): Command =>
+  command
+    .option(
+      '--checkpoint-every-events <n>',
+      'sign the log once so many events are not signed (default 10000)',
+    )
+    .option('--checkpoint-every-ms <ms>', 'and after so many milliseconds when there are any (default 60000)')
+    .option('--checkpoint-key-file <file>', 'key to sign with, made if need be (default in the data dir)')
+    .option(
+      '--checkpoint-sinks <list>',
+      'directories and http(s) URLs that get every checkpoint, with commas',
+    );
 
 export const addDatabaseFlags = (command: Command): Command =>
   command
