@@ -2,8 +2,10 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
+import { Explainer } from '../commands/explainer.ts';
 import { LogFeed } from '../commands/log-feed.ts';
 import { LogTail } from '../commands/log-tail.ts';
+import { Moments } from '../commands/moments.ts';
 import { Door } from '../commands/submit.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { Dispatcher } from '../effects/dispatcher.ts';
@@ -132,6 +134,9 @@ const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): 
     boxes: options.store.boxes,
     log: options.store.log,
     feed,
+    history: options.store.history,
+    moments: new Moments(options.store.log, options.store.history),
+    explainer: new Explainer({ store: options.store.events, log: options.store.log, clock: systemClock }),
     guests: hostGuests(options.store, options.driver, guests),
     placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
     capacity: hostCapacity(),
