@@ -20,7 +20,7 @@ const mutationSchema = z
 export type Mutation = z.infer<typeof mutationSchema>;
 
 /** An id, a name, or the beginning of an id. */
-const boxReference = z
+export const boxReference = z
   .string()
   .regex(namePattern, 'must be the id, the name or the beginning of the id of a box');
 

@@ -2,10 +2,13 @@ import type pg from 'pg';
 import type { CheckpointStore } from '../audit/checkpoint-store.ts';
 import type { ConsumerStore } from '../commands/consumer-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
+import type { LogHistory } from '../commands/log-history.ts';
 import type { LagMeter } from '../commands/log-lag.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
+import type { LiveBox } from './history-rows.ts';
+import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresCheckpoints } from './postgres-checkpoints.ts';
@@ -13,8 +16,9 @@ import { PostgresConsumerStore } from './postgres-consumer-store.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
 import { PostgresExecDirectory } from './postgres-exec-directory.ts';
+import { PostgresLogHistory } from './postgres-log-history.ts';
 import { PostgresOutbox } from './postgres-outbox.ts';
-import { type Fold, rebuild } from './rebuild.ts';
+import { type Folding, type RebuildOptions, rebuild } from './rebuild.ts';
 import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
@@ -25,6 +29,7 @@ const keepEpoch = statement('keep-epoch');
 export interface Store {
   readonly events: EventStore;
   readonly log: EventLog & LagMeter;
+  readonly history: LogHistory;
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
@@ -36,8 +41,10 @@ export interface Store {
   migrate(): Promise<readonly string[]>;
   /** Begins an epoch of the log when its server or database is another than before. */
   keepEpoch(): Promise<void>;
-  /** Drops every head and box row and makes them again from the log. */
-  rebuild(fold: Fold): Promise<{ readonly streams: number }>;
+  /** Makes every head and box row again from the log, while the service runs. */
+  rebuild(folding: Folding, options?: RebuildOptions): Promise<{ readonly streams: number }>;
+  /** Every box that is not removed, as it is stored. */
+  liveBoxes(): AsyncIterable<LiveBox>;
   /** Resolves when the database answers; else throws `Unavailable`. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -56,6 +63,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
   const store: Store = {
     events: new PostgresEventStore(database, wake),
     log: new PostgresEventLog(database, wake),
+    history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
@@ -66,7 +74,8 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     keepEpoch: async () => {
       await database.query(keepEpoch, []);
     },
-    rebuild: (fold) => rebuild(databaseUrl, fold),
+    rebuild: (folding, options) => rebuild(databaseUrl, folding, options),
+    liveBoxes: () => liveBoxes(database),
     ping: async () => {
       await database.query(ping, []);
     },

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { foldStream } from '../../src/main/folds.ts';
+import { folding } from '../../src/main/folds.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { readStanding, settleRoles } from '../../src/store/roles.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -56,7 +56,7 @@ test('all that the store does is in the rights of the service', async () => {
   expect(claimed.kind).toBe('claimed');
   await store.outbox.takeOverdue(10, 1_000);
   await store.outbox.releaseEarlierEpochs(host, 2);
-  expect(await store.rebuild(foldStream)).toEqual({ streams: 1 });
+  expect(await store.rebuild(folding)).toEqual({ streams: 1 });
   await store.close();
   await login.drop();
 });
@@ -106,7 +106,7 @@ test('a service whose database is behind is told who brings it up to date', asyn
   await migrate(fresh.url);
   await settleRoles(fresh.url);
   const login = await createLogin(fresh.url, 'boxledger_service');
-  await sql(fresh.url, 'DELETE FROM boxledger.migrations WHERE number = 8');
+  await sql(fresh.url, 'DELETE FROM boxledger.migrations WHERE number = 9');
   await expect(migrate(login.url)).rejects.toMatchObject({
     code: 'PermissionDenied',
     help: 'Run boxledger migrate as the owner of the schema, or as a superuser.',

@@ -20,6 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'commands/event-store.ts',
     'commands/consumer-store.ts',
     'commands/log-lag.ts',
+    'commands/log-history.ts',
     'effects/outbox.ts',
   ],
   effects: ['kernel', 'events', 'commands'],
