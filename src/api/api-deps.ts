@@ -1,7 +1,10 @@
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
 import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
+import type { Explainer } from '../commands/explainer.ts';
 import type { LogFeed } from '../commands/log-feed.ts';
+import type { LogHistory } from '../commands/log-history.ts';
+import type { Moments } from '../commands/moments.ts';
 import type { Placement } from '../events/box-events.ts';
 import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
@@ -15,6 +18,9 @@ export interface ApiDeps {
   readonly boxes: BoxDirectory;
   readonly log: EventLog;
   readonly feed: LogFeed;
+  readonly history: LogHistory;
+  readonly moments: Moments;
+  readonly explainer: Explainer;
   readonly guests: GuestAccess;
   /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
   readonly placement: (box: BoxRecord) => Promise<Placement>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { boxOptionsSchema } from '../events/box-options.ts';
 import { boxStates } from '../events/box-view.ts';
+import { stopTimeoutSchema } from '../events/commands.ts';
 import { domainEventSchema } from '../events/envelope.ts';
 import { execSpecSchema } from '../events/exec-events.ts';
 import type { Capacity } from '../events/host-events.ts';
@@ -20,7 +21,7 @@ const mutationSchema = z
 export type Mutation = z.infer<typeof mutationSchema>;
 
 /** An id, a name, or the beginning of an id. */
-const boxReference = z
+export const boxReference = z
   .string()
   .regex(namePattern, 'must be the id, the name or the beginning of the id of a box');
 
@@ -55,7 +56,7 @@ export type CreateParsed = z.infer<ReturnType<typeof createSchema>>;
 
 const changeFields = { mutation: mutationSchema, box: boxReference, wait: z.boolean() };
 export const startSchema = z.strictObject(changeFields);
-export const stopSchema = z.strictObject({ ...changeFields, timeoutMs: z.int().optional() });
+export const stopSchema = z.strictObject({ ...changeFields, timeoutMs: stopTimeoutSchema.optional() });
 export const removeSchema = z.strictObject({ ...changeFields, force: z.boolean() });
 export const pauseSchema = z.strictObject(changeFields);
 export const resumeSchema = z.strictObject(changeFields);

@@ -3,13 +3,14 @@ import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerb
 import { HealthImplementation } from 'grpc-health-check';
 import { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
+import { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { authenticated } from './authentication.ts';
 import type { Service } from './calls.ts';
 import { reflection } from './reflection.ts';
-import { boxHandlers, eventHandlers, tolerantMethods } from './services.ts';
+import { boxHandlers, eventHandlers, historyHandlers, tolerantMethods } from './services.ts';
 
 export interface ApiServer {
   /** `host:port` (port 0: any) or `unix:/path`. Resolves with the address that it serves at. */
@@ -29,7 +30,9 @@ export const createApiServer = (deps: ApiDeps): ApiServer => {
   const server = new Server(optionsOf(deps));
   server.addService(tolerantMethods(BoxServiceService), boxHandlers(service));
   server.addService(tolerantMethods(EventServiceService), eventHandlers(service));
-  const names = ['', 'boxledger.v1.BoxService', 'boxledger.v1.EventService'];
+  server.addService(tolerantMethods(HistoryServiceService), historyHandlers(service));
+  const services = ['BoxService', 'EventService', 'HistoryService'];
+  const names = ['', ...services.map((name) => `boxledger.v1.${name}`)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   reflection(names.filter((name) => name !== '')).addToServer(server);

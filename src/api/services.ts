@@ -1,14 +1,19 @@
 import type { ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import type { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import type { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
+import type { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import * as commands from './box-commands.ts';
 import * as reads from './box-reads.ts';
 import { bidiStream, clientStream, type Service, serverStream, unary } from './calls.ts';
 import { copyIn, copyOut } from './copy.ts';
 import { readAll, readStream } from './event-reads.ts';
 import { exec } from './exec.ts';
+import { explain } from './explain.ts';
+import * as history from './history-reads.ts';
+import * as historyRequests from './history-requests.ts';
 import { tolerant } from './received.ts';
 import * as requests from './requests.ts';
+import { why } from './why.ts';
 
 /** Which schema and which work answer each method. A method left out does not compile. */
 
@@ -38,6 +43,17 @@ export const eventHandlers = (service: Service) => {
     readStream: serverStream(service, requests.readStreamSchema, readStream(deps)),
     readAll: serverStream(service, requests.readAllSchema, readAll(deps)),
   } satisfies Handlers<typeof EventServiceService>;
+};
+
+export const historyHandlers = (service: Service) => {
+  const { deps } = service;
+  return {
+    getAt: unary(service, historyRequests.getAtSchema, history.getAt(deps)),
+    listAt: unary(service, historyRequests.listAtSchema, history.listAt(deps)),
+    diff: unary(service, historyRequests.diffSchema, history.diff(deps)),
+    why: unary(service, historyRequests.whySchema, why(deps)),
+    explain: unary(service, historyRequests.explainSchema, explain(deps)),
+  } satisfies Handlers<typeof HistoryServiceService>;
 };
 
 type Handlers<Definition> = { readonly [Method in keyof Definition]: UntypedHandleCall };

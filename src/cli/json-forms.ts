@@ -105,9 +105,9 @@ export const numberJson = (value: bigint): JsonValue => {
   return Number.isSafeInteger(number) ? number : value.toString();
 };
 
-const momentJson = (moment: Date | undefined): JsonValue => moment?.toISOString() ?? null;
+export const momentJson = (moment: Date | undefined): JsonValue => moment?.toISOString() ?? null;
 
-const parsedJson = (text: string): JsonValue => {
+export const parsedJson = (text: string): JsonValue => {
   try {
     return JSON.parse(text) as JsonValue; // whatever JSON text holds is one
   } catch {

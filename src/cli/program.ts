@@ -8,6 +8,8 @@ import { inspectCommand } from './commands/inspect.ts';
 import { lifecycleCommands } from './commands/lifecycle.ts';
 import { lsCommand } from './commands/ls.ts';
 import { doctorCommand, migrateCommand } from './commands/maintenance.ts';
+import { momentCommands } from './commands/moments.ts';
+import { previewCommand, rebuildCommand } from './commands/projections.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { packageVersion, versionCommand } from './commands/version.ts';
@@ -36,9 +38,12 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     lsCommand(io),
     inspectCommand(io),
     eventsCommand(io),
+    ...momentCommands(io),
     waitCommand(io),
     auditCommand(io, server),
     migrateCommand(io, server),
+    rebuildCommand(io, server),
+    previewCommand(io, server),
     doctorCommand(io, server),
     versionCommand(io),
   ];

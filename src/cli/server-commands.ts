@@ -1,4 +1,5 @@
 import type { AuditSource } from '../audit/audit-source.ts';
+import type { JsonChange } from '../kernel/json-changes.ts';
 import type { ServeOptions } from './serve-options.ts';
 
 /** The commands that are not a client's: whoever composes the server brings them. Failures are thrown. */
@@ -7,6 +8,22 @@ export interface ServerCommands {
   serve(options: ServeOptions, signal: AbortSignal, ready: (server: ReadyServer) => void): Promise<void>;
   /** Brings the database's schema up to date; resolves with the migrations applied now, in order. */
   migrate(options: ServeOptions, signal: AbortSignal): Promise<readonly string[]>;
+  /** Makes heads and rows of boxes again from the log; `folded` is told how many streams have been. */
+  rebuild(
+    options: ServeOptions,
+    asked: { readonly only: Projection | undefined; readonly folded: (streams: number) => void },
+    signal: AbortSignal,
+  ): Promise<{ readonly streams: number }>;
+  /** Folds live boxes by this program's statechart, or by that of a module, and reports those that would be others. */
+  preview(
+    options: ServeOptions,
+    asked: {
+      /** Absolute path of a module that exports another `boxAggregate`. */
+      readonly machine: string | undefined;
+      readonly report: (finding: PreviewFinding) => Promise<void>;
+    },
+    signal: AbortSignal,
+  ): Promise<PreviewSummary>;
   /** Looks at the machine and the configuration, changing nothing. */
   doctor(options: ServeOptions, signal: AbortSignal): Promise<readonly Finding[]>;
   /** Opens the log past any server; to be closed. */
@@ -25,4 +42,25 @@ export interface Finding {
   readonly status: 'ok' | 'warning' | 'failure';
   readonly detail: string;
   readonly help?: string | undefined;
+}
+
+/** What is made from the log and can be made again: streams' presents, or the read model of boxes. */
+export type Projection = 'heads' | 'boxes';
+
+/** A live box that would be another by the statechart that is previewed. */
+export type PreviewFinding = {
+  readonly boxId: string;
+  readonly name: string;
+  readonly version: bigint;
+} & (
+  | { readonly kind: 'differs'; readonly changes: readonly JsonChange[] }
+  /** Its history cannot be folded. */
+  | { readonly kind: 'unfoldable'; readonly problem: string }
+);
+
+export interface PreviewSummary {
+  readonly boxes: number;
+  readonly differing: number;
+  /** Boxes whose head was made by another statechart, and would be folded afresh when next used. */
+  readonly otherChart: number;
 }

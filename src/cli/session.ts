@@ -20,6 +20,8 @@ export interface Run {
   leaveSignals(): void;
   /** Shows on a terminal that something is waited for. */
   progress<Result>(text: string, work: Promise<Result>): Promise<Result>;
+  /** The same for work that counts what it has done: the count is shown, and goes up. */
+  counted<Result>(text: string, work: (done: (count: number) => void) => Promise<Result>): Promise<Result>;
   /** A box as an object with `--json`, else the line. */
   printBox(box: Box, line: string): Promise<void>;
 }
@@ -63,7 +65,8 @@ export const inRun = async (
       };
     },
     leaveSignals: deaf,
-    progress: (text, pending) => withSpinner(io, json, text, pending),
+    progress: (text, pending) => withSpinner(io, json, text, () => pending),
+    counted: (text, counting) => withSpinner(io, json, text, counting),
     printBox: (box, line) => (json ? output.json(boxJson(box)) : output.line(line)),
   };
   try {
@@ -106,12 +109,22 @@ export const inSession = <Asked>(
     }
   });
 
-const withSpinner = async <Result>(io: CliIo, json: boolean, text: string, pending: Promise<Result>) => {
+const withSpinner = async <Result>(
+  io: CliIo,
+  json: boolean,
+  text: string,
+  work: (done: (count: number) => void) => Promise<Result>,
+): Promise<Result> => {
   // A terminal that nobody gave a size has no columns, and a spinner would never be done with dividing by them.
-  if (json || io.stderr.isTTY !== true || !io.stderr.columns) return pending;
+  if (json || io.stderr.isTTY !== true || !io.stderr.columns) return work(() => undefined);
+  let show = (_count: number): void => undefined;
+  const pending = work((count) => show(count));
   pending.catch(() => undefined); // heard below, but it may fail before we get there
   const { default: ora } = await import('ora');
   const spinner = ora({ text, stream: io.stderr, discardStdin: false }).start();
+  show = (count) => {
+    spinner.text = `${text}: ${count}`;
+  };
   try {
     return await pending;
   } finally {

@@ -23,12 +23,14 @@ const aggregates: { readonly [Key in Category]: AnyAggregate } = {
   host: hostAggregate,
 };
 
+export const aggregateOf = (category: Category): AnyAggregate => aggregates[category];
+
 const isCategory = (text: string): text is Category => Object.hasOwn(aggregates, text);
 
 const lookUp = (text: string, separator: string): AnyAggregate => {
   const category = text.slice(0, text.indexOf(separator));
   assert(isCategory(category), `${text} belongs to no aggregate`);
-  return aggregates[category];
+  return aggregateOf(category);
 };
 
 /** By the first part of a stream's id. */

@@ -4,7 +4,8 @@ import type { Command } from '../events/commands.ts';
 
 /**
  * What a caller asked for, as SHA-256 in hexadecimal over canonical JSON: equal for a call and its repetition. Left out is
- * what is chosen anew each time on the caller's behalf: the id of a box or exec to be made, and where a box is placed.
+ * what is found anew each time on the caller's behalf: the id of a box or exec to be made, where a box is placed, and which of its
+ * starts an exec falls into.
  */
 export const commandDigest = (command: Command): string =>
   createHash('sha256')
@@ -22,7 +23,7 @@ const asked = (command: Command): object => {
       return rest;
     }
     case 'exec.request': {
-      const { execId: _, ...rest } = command;
+      const { execId: _, generation: _ofTheBox, ...rest } = command;
       return rest;
     }
     default:

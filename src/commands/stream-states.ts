@@ -2,29 +2,10 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { assert } from '../kernel/assert.ts';
 import type { StreamId, TenantId, Version } from '../kernel/ids.ts';
-import { noVersion } from '../kernel/ids.ts';
 import { type AnyAggregate, aggregateForStream } from './aggregates.ts';
 import type { AppendedStream, EventLog, EventStore } from './event-store.ts';
-
-/** A stream as it stood at one version. `state` is undefined before its first event. */
-export interface StreamState {
-  readonly streamId: StreamId;
-  readonly version: Version;
-  readonly hash: string;
-  /** Of its first event; undefined before that. */
-  readonly tenant: TenantId | undefined;
-  readonly state: unknown;
-}
-
-export const emptyStream = (streamId: StreamId): StreamState => ({
-  streamId,
-  version: noVersion,
-  hash: '',
-  tenant: undefined,
-  state: undefined,
-});
-
-const foldPageSize = 500;
+import { emptyStream, foldOn, streamEvents } from './stream-events.ts';
+import type { StreamState } from './stream-state.ts';
 
 /** Hash of the statechart's definition: a snapshot that another one made is folded afresh. */
 export const fingerprintOf = (aggregate: AnyAggregate): string => {
@@ -83,17 +64,10 @@ export class StreamStates {
 
   /** The fold of the stream's events up to `version`. */
   async foldTo(streamId: StreamId, version: Version): Promise<StreamState> {
-    const aggregate = aggregateForStream(streamId);
     let stream = emptyStream(streamId);
-    while (stream.version < version) {
-      const page = await this.#log.readStream(streamId, stream.version, foldPageSize);
-      assert(page.length > 0, `${streamId} ends at version ${stream.version}, before ${version}`);
-      for (const event of page) {
-        if (event.version > version) break;
-        const state = aggregate.evolve(stream.state, event);
-        stream = { streamId, version: event.version, hash: event.hash, tenant: event.tenant, state };
-      }
-    }
+    for await (const event of streamEvents(this.#log, streamId, { upTo: version }))
+      stream = foldOn(stream, event);
+    assert(stream.version === version, `${streamId} ends at version ${stream.version}, before ${version}`);
     return stream;
   }
 }

@@ -11,7 +11,8 @@ import type { Timestamp } from '../kernel/time.ts';
 import type { Decision } from '../machines/decision.ts';
 import { type AnyAggregate, aggregateForCommand, aggregateForStream } from './aggregates.ts';
 import { commandDigest } from './command-digest.ts';
-import { claimRefusal, nameRefusal, reusedRefusal, versionRefusal } from './command-refusals.ts';
+import { claimRefusal, nameRefusal, reusedRefusal } from './command-refusals.ts';
+import { decideOn } from './decide-on.ts';
 import type { Answer, CommandDoor, CommandMeta } from './door.ts';
 import type {
   AppendRequest,
@@ -21,7 +22,9 @@ import type {
   EventStore,
   StreamAppend,
 } from './event-store.ts';
-import { emptyStream, fingerprintOf, type StreamState, StreamStates } from './stream-states.ts';
+import { emptyStream } from './stream-events.ts';
+import type { StreamState } from './stream-state.ts';
+import { fingerprintOf, StreamStates } from './stream-states.ts';
 
 export interface DoorOptions {
   readonly store: EventStore;
@@ -98,11 +101,7 @@ export class Door implements CommandDoor {
 
   #decide({ command, meta, aggregate }: Passage, stream: StreamState): Verdict {
     const now = this.#options.clock.now();
-    const expected = meta.expectedVersion;
-    const decision: Verdict['decision'] =
-      expected !== undefined && expected !== stream.version
-        ? { kind: 'refused', refusal: versionRefusal(stream.streamId, stream.version, expected) }
-        : aggregate.decide(stream.state, command, { now, version: stream.version, tenant: meta.tenant });
+    const decision = decideOn(aggregate, stream, command, meta, now);
     return { stream, now, decision };
   }
 

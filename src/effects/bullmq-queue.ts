@@ -185,12 +185,11 @@ export class BullmqEffectQueue implements EffectQueue {
    * not delivered again before its lock has run out, whoever adds it again.
    */
   async #postpone(job: Job, token: string | undefined, delayMs: number, closing: AbortSignal): Promise<void> {
-    const until = performance.now() + this.#lockMs;
     for (;;) {
       try {
         return await job.moveToDelayed(Date.now() + Math.max(1, Math.ceil(delayMs)), token);
       } catch (err) {
-        if (isAnswer(err) || closing.aborted || performance.now() > until) throw err;
+        if (isAnswer(err) || closing.aborted) throw err;
         this.#log.warn(
           { err, jobId: job.id },
           'effect queue: a job could not be postponed; it is tried again',

@@ -11,6 +11,8 @@ export interface DispatcherOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly crash: CrashProbe;
+  /** Told when effects could not be enqueued: the queue lacks what the outbox takes it to have. */
+  readonly onLeft: () => void;
 }
 
 /**
@@ -45,6 +47,7 @@ export class Dispatcher {
         await this.#enqueue(batch);
       } catch (err) {
         this.#options.log.warn({ err, effects: batch.length }, 'effects are left to the sweeper');
+        this.#options.onLeft();
       }
     }
     this.#working = undefined;

@@ -37,6 +37,7 @@ export class Sweeper {
   readonly #options: Required<SweeperOptions>;
   readonly #abort = new AbortController();
   #running: Promise<void> | undefined;
+  #refills = true;
 
   constructor(options: SweeperOptions) {
     this.#options = {
@@ -59,6 +60,11 @@ export class Sweeper {
     await this.#running;
   }
 
+  /** The queue was not told of something: the next sweep enqueues all that is pending, however recently it was taken. */
+  refill(): void {
+    this.#refills = true;
+  }
+
   /** One sweep. `olderThanMs`: what was enqueued more recently is left alone. */
   async sweep(olderThanMs = this.#options.enqueueAgainAfterMs): Promise<void> {
     await this.#enqueueAgain(olderThanMs);
@@ -66,12 +72,13 @@ export class Sweeper {
   }
 
   async #run() {
-    let olderThanMs: number | undefined = 0;
     while (!this.#abort.signal.aborted) {
+      const olderThanMs = this.#refills ? 0 : undefined;
+      this.#refills = false;
       try {
         await this.sweep(olderThanMs);
-        olderThanMs = undefined;
       } catch (err) {
+        this.refill();
         this.#options.log.warn({ err }, 'a sweep of the outbox was cut short; the next makes it good');
       }
       await this.#options.wait(this.#options.intervalMs, this.#abort.signal);

@@ -20,13 +20,19 @@ import {
 const boxCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), boxId: boxIdSchema, ...fields });
 
+/** Milliseconds that a box may take to shut down by itself. */
+export const stopTimeoutSchema = durationMsSchema.max(
+  limits.stopTimeoutMaxMs,
+  `must be at most ${limits.stopTimeoutMaxMs}`,
+);
+
 /** What a box can be asked to do, by its users and by the system itself. */
 export const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.create', { name: nameSchema, options: boxOptionsSchema }),
   /** `placement` is chosen before the command enters; the statechart uses it only if it starts the box. */
   boxCommand('box.start', { placement: placementSchema }),
   /** `timeoutMs`: how long the box may take to shut down by itself before it is made to. */
-  boxCommand('box.stop', { timeoutMs: durationMsSchema.max(limits.stopTimeoutMaxMs).optional() }),
+  boxCommand('box.stop', { timeoutMs: stopTimeoutSchema.optional() }),
   boxCommand('box.pause', {}),
   boxCommand('box.resume', {}),
   boxCommand('box.remove', { force: z.boolean().default(false) }),

@@ -6,6 +6,18 @@ import type { ServerCommands } from '../cli/server-commands.ts';
 const server: ServerCommands = {
   serve: async (...to) => (await import('./serve.ts')).serve(...to),
   migrate: async (options) => (await import('./migrate.ts')).migrateDatabase(options),
+  rebuild: async (options, { only, folded }, signal) => {
+    const [{ withStore }, { folding }] = await Promise.all([import('./with-store.ts'), import('./folds.ts')]);
+    return withStore(options, (store) => store.rebuild(folding, { only, onProgress: folded, signal }));
+  },
+  preview: async (options, { machine, report }, signal) => {
+    const [{ withStore }, { boxAggregateOf, previewBoxes }] = await Promise.all([
+      import('./with-store.ts'),
+      import('./preview.ts'),
+    ]);
+    const aggregate = await boxAggregateOf(machine);
+    return withStore(options, (store) => previewBoxes(store, aggregate, report, signal));
+  },
   doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
   audit: async (options) => (await import('./open-audit.ts')).openAudit(options),
 };

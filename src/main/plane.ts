@@ -2,8 +2,10 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
+import { Explainer } from '../commands/explainer.ts';
 import { LogFeed } from '../commands/log-feed.ts';
 import { LogTail } from '../commands/log-tail.ts';
+import { Moments } from '../commands/moments.ts';
 import { Door } from '../commands/submit.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { Dispatcher } from '../effects/dispatcher.ts';
@@ -67,6 +69,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     const lost = await reportLostExecs(store.execs, door, host.hostId);
     if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
     const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
+    asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
     const api = openApi(options, { door, feed, guests, host });
@@ -80,9 +83,10 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 
 /** What commands pass through, and what is told of their events. */
 const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
-  const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash });
+  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; left: [] }>();
+  const onLeft = () => void asked.emit('left');
+  const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash, onLeft });
   teardown.add('dispatcher', () => dispatcher.idle());
-  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]] }>();
   asked.on('effects', (effects) => dispatcher.dispatch(effects));
   const door = new Door({
     store: store.events,
@@ -130,6 +134,9 @@ const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): 
     boxes: options.store.boxes,
     log: options.store.log,
     feed,
+    history: options.store.history,
+    moments: new Moments(options.store.log, options.store.history),
+    explainer: new Explainer({ store: options.store.events, log: options.store.log, clock: systemClock }),
     guests: hostGuests(options.store, options.driver, guests),
     placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
     capacity: hostCapacity(),

@@ -8,6 +8,7 @@ import {
 import { nanoid } from 'nanoid';
 import { BoxServiceClient } from '../gen/boxledger/v1/box_service.ts';
 import { EventServiceClient } from '../gen/boxledger/v1/event_service.ts';
+import { HistoryServiceClient } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { wireError } from './wire-error.ts';
 
@@ -30,11 +31,12 @@ export interface ConnectOptions {
   readonly retries?: number | undefined;
 }
 
-/** The two services of one server, and how to call them. */
+/** The services of one server, and how to call them. */
 export interface Channel {
   readonly address: string;
   readonly boxes: BoxServiceClient;
   readonly events: EventServiceClient;
+  readonly history: HistoryServiceClient;
   readonly retries: number;
   metadata(): Metadata;
   error(error: ServiceError): BoxledgerError;
@@ -52,14 +54,14 @@ export const openChannel = ({ address, token, actor, retries = 3 }: ConnectOptio
     'grpc.keepalive_time_ms': keepAliveMs,
   };
   const boxes = new BoxServiceClient(address, credentials.createInsecure(), options);
-  const events = new EventServiceClient(address, credentials.createInsecure(), {
-    ...options,
-    channelOverride: boxes.getChannel(),
-  });
+  const shared = { ...options, channelOverride: boxes.getChannel() };
+  const events = new EventServiceClient(address, credentials.createInsecure(), shared);
+  const history = new HistoryServiceClient(address, credentials.createInsecure(), shared);
   return {
     address,
     boxes,
     events,
+    history,
     retries,
     metadata: () => {
       const metadata = new Metadata();

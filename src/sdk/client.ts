@@ -10,7 +10,8 @@ import {
 } from '../gen/boxledger/v1/box_service.ts';
 import type { Event } from '../gen/boxledger/v1/event.ts';
 import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_service.ts';
-import { BoxledgerError } from '../kernel/errors.ts';
+import { boxOf } from './box-of.ts';
+import type { BoxQuery } from './box-query.ts';
 import {
   type CallOptions,
   type ChangeOptions,
@@ -22,9 +23,10 @@ import {
 } from './channel.ts';
 import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
 import { type Exec, type ExecOptions, openExec } from './exec.ts';
+import { type HistoryClient, openHistory } from './history.ts';
 import { messagesOf, streamStart } from './streams.ts';
 
-export type { Box, BoxOptions, Event, Exit };
+export type { Box, BoxOptions, BoxQuery, Event, Exit };
 
 export interface CreateBox extends ChangeOptions {
   /** Made up by the server when unset. */
@@ -38,16 +40,6 @@ export interface CreateBox extends ChangeOptions {
 export interface WaitableChange extends ChangeOptions {
   /** Answer only when the change has come about or has failed. Default true. */
   readonly wait?: boolean | undefined;
-}
-
-export interface BoxQuery {
-  /** Any of these; unset: all but removed. */
-  readonly states?: readonly string[] | undefined;
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  readonly namePrefix?: string | undefined;
-  readonly includeRemoved?: boolean | undefined;
-  /** 1 to 1000 boxes fetched at once. Default 100. */
-  readonly pageSize?: number | undefined;
 }
 
 export interface WatchQuery extends CallOptions {
@@ -109,6 +101,8 @@ export interface Client {
     },
   ): AsyncIterable<Event>;
   readAll(query?: ReadAllQuery): AsyncIterable<Event>;
+  /** Questions about any moment. */
+  readonly history: HistoryClient;
   close(): void;
 }
 
@@ -173,18 +167,12 @@ export const connect = (options: ConnectOptions): Client => {
       const request = ReadAllRequest.create({ cursor, ...filter, follow, limit });
       return eventsOf(channel, (...rest) => channel.events.readAll(request, ...rest), to);
     },
+    history: openHistory(channel),
     close: () => channel.close(),
   };
 };
 
 type CallArguments<Response> = [CallOptions, Parameters<typeof callUnary<Response>>[2]];
-
-const boxOf = (box: Box | undefined): Box => {
-  if (box !== undefined) return box;
-  throw new BoxledgerError('Internal', 'the server answered without the box', {
-    help: 'Use a client and a server of the same version.',
-  });
-};
 
 async function* listAll(
   channel: Channel,

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BoxledgerError } from '../kernel/errors.ts';
 
 /** Writes several items by one statement in one transaction; replies in their order. */
@@ -18,7 +19,8 @@ const bounds = {
 
 /**
  * Natural group commit: while one statement is under way, what comes gathers, and the next statement takes all of it. Nobody
- * waits for company, so a single caller is as fast as without.
+ * waits for company longer than the present turn of the event loop lasts, so that all who were answered by one statement
+ * and ask again are in the next; a single caller is as fast as without.
  *
  * 1. Items are written in the order of their keys, which is the order in which their rows are locked: two processes whose
  *    statements share rows take them in the same order. Items of the same key keep the order in which they came.
@@ -52,7 +54,10 @@ export class AppendBatcher<Item, Reply> {
 
   async #work(): Promise<void> {
     this.#working = true;
-    while (this.#waiting.length > 0) await this.#settle(this.#take());
+    while (this.#waiting.length > 0) {
+      await nextTurn();
+      await this.#settle(this.#take());
+    }
     this.#working = false;
   }
 

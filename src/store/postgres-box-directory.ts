@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import type { BoxDirectory, BoxFilter, BoxLookup, BoxRecord } from '../commands/event-store.ts';
-import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
-import { type BoxId, boxId, boxIdPattern, idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
+import { boxIdPattern, idAlphabet, idLength, type TenantId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
-import { type Timestamp, timestampFromMs } from '../kernel/time.ts';
+import { afterToken, pageToken } from './box-page-token.ts';
 import type { Database } from './database.ts';
 import { parseBox } from './row-parsers.ts';
 import { type Statement, statement } from './statement.ts';
@@ -17,7 +16,6 @@ const countBoxes = statement('count-boxes');
 /** Candidates named when an id prefix fits several boxes. */
 const ambiguousMax = 10;
 const idPrefixPattern = new RegExp(`^(?:bx_)?([${idAlphabet}]{1,${idLength}})$`);
-const pageTokenPattern = /^(\d{1,15})\.(bx_[0-9a-z]+)$/;
 
 const rankRow = z.object({ rank: z.int() });
 const countRow = z.object({ state: z.string(), boxes: z.int() });
@@ -77,19 +75,4 @@ const listing = (filter: BoxFilter): { statement: Statement; values: readonly un
     return { statement: listAllBoxes, values: [labels] };
   if (labels === '{}') return { statement: listBoxes, values: [] };
   return { statement: listBoxesWithLabels, values: [labels] };
-};
-
-const pageToken = (last: BoxRecord): string => `${Date.parse(last.createdAt)}.${last.boxId}`;
-
-const afterToken = (token: string): { createdAt: Timestamp | '-infinity'; boxId: BoxId | '' } => {
-  if (token === '') return { createdAt: '-infinity', boxId: '' };
-  const [, createdAtMs, id] = pageTokenPattern.exec(token) ?? [];
-  try {
-    return { createdAt: timestampFromMs(Number(createdAtMs)), boxId: boxId(id ?? '') };
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw BoxledgerError.fromRefusal(
-      invalidArgument([{ field: 'page_token', problem: 'was not given out by this list' }]),
-    );
-  }
 };

@@ -25,7 +25,7 @@ import { timestampFromMs } from '../kernel/time.ts';
  * The door between the database and the program: every row passes one of these parsers, and one that does not fit is
  * `Internal`, naming what is wrong with it. `int8` and `xid8` arrive as text, `bytea` as a buffer.
  */
-const rowParser =
+export const rowParser =
   <Row>(what: string, schema: z.ZodType<Row>) =>
   (row: unknown): Row => {
     const parsed = schema.safeParse(row);
@@ -44,12 +44,12 @@ const notUnderstood = (what: string, cause: unknown) =>
   });
 
 const bigintText = z.string().regex(/^\d+$/);
-const versionColumn = z.union([bigintText, z.int()]).transform((value) => version(value));
+export const versionColumn = z.union([bigintText, z.int()]).transform((value) => version(value));
 const positionColumn = bigintText.transform((text) => position(text));
-const timeColumn = z.date().transform((date) => timestampFromMs(date.getTime()));
+export const timeColumn = z.date().transform((date) => timestampFromMs(date.getTime()));
 const hashColumn = z.instanceof(Uint8Array).transform((bytes) => Buffer.from(bytes).toString('hex'));
 /** `jsonb` can hold nothing but JSON, so it is not walked through. */
-const jsonColumn = z.unknown().transform((value) => value as JsonValue);
+export const jsonColumn = z.unknown().transform((value) => value as JsonValue);
 
 export const parseHead: (row: unknown) => Head = rowParser(
   'a head',

@@ -1,17 +1,21 @@
 import type pg from 'pg';
 import type { CheckpointStore } from '../audit/checkpoint-store.ts';
 import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../commands/event-store.ts';
+import type { LogHistory } from '../commands/log-history.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
+import type { LiveBox } from './history-rows.ts';
+import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresEventLog } from './postgres-event-log.ts';
 import { PostgresEventStore } from './postgres-event-store.ts';
 import { PostgresExecDirectory } from './postgres-exec-directory.ts';
+import { PostgresLogHistory } from './postgres-log-history.ts';
 import { PostgresOutbox } from './postgres-outbox.ts';
-import { type Fold, rebuild } from './rebuild.ts';
+import { type Folding, type RebuildOptions, rebuild } from './rebuild.ts';
 import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
@@ -21,6 +25,7 @@ const ping = statement('ping');
 export interface Store {
   readonly events: EventStore;
   readonly log: EventLog;
+  readonly history: LogHistory;
   readonly boxes: BoxDirectory;
   readonly execs: ExecDirectory;
   readonly outbox: Outbox;
@@ -29,8 +34,10 @@ export interface Store {
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
   migrate(): Promise<readonly string[]>;
-  /** Drops every head and box row and makes them again from the log. */
-  rebuild(fold: Fold): Promise<{ readonly streams: number }>;
+  /** Makes every head and box row again from the log, while the service runs. */
+  rebuild(folding: Folding, options?: RebuildOptions): Promise<{ readonly streams: number }>;
+  /** Every box that is not removed, as it is stored. */
+  liveBoxes(): AsyncIterable<LiveBox>;
   /** Resolves when the database answers; else throws `Unavailable`. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -49,13 +56,15 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
   const store: Store = {
     events: new PostgresEventStore(database, wake),
     log: new PostgresEventLog(database, wake),
+    history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),
     execs: new PostgresExecDirectory(database),
     outbox: new PostgresOutbox(database),
     checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
-    rebuild: (fold) => rebuild(databaseUrl, fold),
+    rebuild: (folding, options) => rebuild(databaseUrl, folding, options),
+    liveBoxes: () => liveBoxes(database),
     ping: async () => {
       await database.query(ping, []);
     },

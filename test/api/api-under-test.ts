@@ -6,6 +6,7 @@ import type { ApiDeps } from '../../src/api/api-deps.ts';
 import { createApiServer } from '../../src/api/server.ts';
 import { BoxServiceClient } from '../../src/gen/boxledger/v1/box_service.ts';
 import { EventServiceClient } from '../../src/gen/boxledger/v1/event_service.ts';
+import { HistoryServiceClient } from '../../src/gen/boxledger/v1/history_service.ts';
 import { defaultTenant } from '../../src/kernel/ids.ts';
 
 /** Stands where nothing may come: a request with a fault ends at the wire's door. */
@@ -22,6 +23,9 @@ export const unreachableDeps = (): ApiDeps => ({
   boxes: unreachable('boxes'),
   log: unreachable('log'),
   feed: unreachable('feed'),
+  history: unreachable('history'),
+  moments: unreachable('moments'),
+  explainer: unreachable('explainer'),
   guests: unreachable('guests'),
   placement: () => Promise.reject(new Error('placement was reached')),
   capacity: { cpus: 4, memoryMib: 8192 },
@@ -36,6 +40,7 @@ export interface RunningApi {
   readonly address: string;
   readonly boxes: BoxServiceClient;
   readonly events: EventServiceClient;
+  readonly history: HistoryServiceClient;
   close(timeoutMs?: number): Promise<void>;
 }
 
@@ -45,13 +50,16 @@ export const startApi = async (deps: ApiDeps): Promise<RunningApi> => {
   const address = await server.listen('127.0.0.1:0');
   const boxes = new BoxServiceClient(address, credentials.createInsecure());
   const events = new EventServiceClient(address, credentials.createInsecure());
+  const history = new HistoryServiceClient(address, credentials.createInsecure());
   return {
     address,
     boxes,
     events,
+    history,
     close: async (timeoutMs = 10_000) => {
       boxes.close();
       events.close();
+      history.close();
       await server.close(timeoutMs);
     },
   };

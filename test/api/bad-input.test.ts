@@ -2,7 +2,12 @@ import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { BoxOptions } from '../../src/gen/boxledger/v1/box.ts';
-import { CreateRequest, ListRequest, WaitRequest } from '../../src/gen/boxledger/v1/box_service.ts';
+import {
+  CreateRequest,
+  ListRequest,
+  StopRequest,
+  WaitRequest,
+} from '../../src/gen/boxledger/v1/box_service.ts';
 import {
   call,
   failureOf,
@@ -179,4 +184,11 @@ test('what breaks behind the door is Internal, and does not say what broke', asy
   const error = await failureOf(call(api.boxes, api.boxes.get, { box: 'web' }));
   expect(status[error.code]).toBe('INTERNAL');
   expect(error.details).not.toContain('reached');
+});
+
+test('a stop that would wait longer than any may is refused', async () => {
+  const stop = StopRequest.create({ box: 'web', timeoutMs: 4_000_000_000 });
+  expect(await violationsOf(call(api.boxes, api.boxes.stop, stop))).toEqual({
+    timeout_ms: 'must be at most 3600000',
+  });
 });

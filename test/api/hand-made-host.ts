@@ -1,7 +1,9 @@
 import type { ApiDeps } from '../../src/api/api-deps.ts';
 import type { GuestAccess } from '../../src/api/guest-access.ts';
+import { Explainer } from '../../src/commands/explainer.ts';
 import { LogFeed } from '../../src/commands/log-feed.ts';
 import { LogTail } from '../../src/commands/log-tail.ts';
+import { Moments } from '../../src/commands/moments.ts';
 import { StreamStates } from '../../src/commands/stream-states.ts';
 import { Door } from '../../src/commands/submit.ts';
 import type { EffectOutcome } from '../../src/events/effects.ts';
@@ -56,6 +58,9 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     boxes: store.boxes,
     log: store.log,
     feed: new LogFeed(store.log, tail),
+    history: store.history,
+    moments: new Moments(store.log, store.history),
+    explainer: new Explainer({ store: store.events, log: store.log, clock: systemClock }),
     guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
     placement: async () => ({ hostId: hostId('hs_0123456789abcdef'), epoch: 1 }),
     ids,

@@ -116,4 +116,11 @@ export const jsonLines = (text: string): unknown[] =>
     .map((line): unknown => JSON.parse(line));
 
 const notHere = () => Promise.reject(new Error('this test has no server commands'));
-const noServer: ServerCommands = { serve: notHere, migrate: notHere, doctor: notHere, audit: notHere };
+const noServer: ServerCommands = {
+  serve: notHere,
+  migrate: notHere,
+  rebuild: notHere,
+  preview: notHere,
+  doctor: notHere,
+  audit: notHere,
+};

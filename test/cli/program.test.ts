@@ -12,13 +12,20 @@ import { cli, jsonLines } from './in-process.ts';
 const notHere = () => Promise.reject(new Error('not here'));
 const program = buildProgram({
   io: processIo(),
-  server: { serve: notHere, migrate: notHere, doctor: notHere, audit: notHere },
+  server: {
+    serve: notHere,
+    migrate: notHere,
+    rebuild: notHere,
+    preview: notHere,
+    doctor: notHere,
+    audit: notHere,
+  },
 });
 
 test('there is every command that a user was promised', () => {
   expect(program.commands.map((command) => command.name())).toEqual(
     expect.arrayContaining(
-      'serve create run start stop pause resume exec ls inspect events wait rm audit migrate doctor version'.split(
+      'serve create run start stop pause resume exec ls inspect events diff why explain wait rm audit migrate rebuild preview doctor version'.split(
         ' ',
       ),
     ),

@@ -121,3 +121,25 @@ test('the same command id twice makes one box, and every bad option is named at 
   expect(code).toBe(125);
   for (const field of ['name', 'cpus', 'memory']) expect(stderr).toContain(field);
 });
+
+test('what inspect said of a box is what inspect --at says later, and explain said what would come', async () => {
+  await run('create', 'past');
+  const said: string[] = [];
+  const inspect = async () => said.push((await run('inspect', 'past', '--json')).stdout);
+  await inspect();
+  expect((await run('explain', 'past', 'start')).stdout).toMatch(
+    /^would be accepted: configured → starting\n/,
+  );
+  await run('start', 'past');
+  await inspect();
+  expect((await run('explain', 'past', 'rm')).code).toBe(1);
+  await run('stop', 'past', '--reason', 'enough');
+  await inspect();
+  for (const [index, version] of ['1', '3', '5'].entries())
+    expect((await run('inspect', 'past', '--at', version, '--json')).stdout).toBe(said[index]);
+  expect((await run('diff', 'past', '3')).stdout).toContain('state      running → stopped');
+  expect((await run('why', 'past')).stdout).toMatch(
+    /asked, because "enough".*vm\.shutdown.*attempt 1.*box\.stopped/s,
+  );
+  expect((await run('ls', '--at', 'now', '--filter', 'name=past', '-q')).stdout).toMatch(/^bx_/);
+});

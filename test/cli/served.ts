@@ -1,7 +1,5 @@
 import { afterEach } from 'vitest';
-import type { BoxServiceServer } from '../../src/gen/boxledger/v1/box_service.ts';
-import type { EventServiceServer } from '../../src/gen/boxledger/v1/event_service.ts';
-import { type ScriptedServer, startServer } from '../sdk/scripted-server.ts';
+import { type Script, type ScriptedServer, startServer } from '../sdk/scripted-server.ts';
 import { cli, type Outcome, startCli } from './in-process.ts';
 
 let server: ScriptedServer | undefined;
@@ -11,7 +9,7 @@ afterEach(async () => {
 });
 
 /** A scripted server, and the CLI set to talk to it. */
-export const served = async (script: Partial<BoxServiceServer & EventServiceServer>) => {
+export const served = async (script: Script) => {
   server = await startServer(script);
   const env = { BOXLEDGER_ADDR: server.address, BOXLEDGER_ACTOR: 'ann' };
   return {

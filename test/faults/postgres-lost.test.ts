@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, onTestFailed, test } from 'vit
 import { boxId as parseBoxId } from '../../src/kernel/ids.ts';
 import { type Client, connect } from '../../src/sdk/client.ts';
 import { leavingsOf } from '../drivers/support/process-harness.ts';
+import { agentOf } from '../support/box-processes.ts';
 import { codeOf, eventsOf, insistently, typesOf } from '../support/box-stories.ts';
 import { eventually } from '../support/eventually.ts';
 import { type OwnPostgres, startOwnPostgres } from '../support/own-postgres.ts';
@@ -105,7 +106,27 @@ test('Postgres dies and comes back while boxes are started and stopped: all end 
   }
   expect(await effects("state IN ('pending', 'claimed')")).toBe(0);
   await expectReplayEqualsHeads(postgres.url);
-});
+}, 180_000);
+
+test('while Postgres is away for longer than leases last, an effect is let go of; it is done when Postgres is back', async () => {
+  const { boxId } = (await client.create({ name: 'leased' })).box;
+  await client.start(boxId);
+  const agent = await agentOf(boxId);
+  process.kill(agent, 'SIGSTOP');
+  await client.stop(boxId, { guestTimeoutMs: 120_000, wait: false });
+  await eventually('the stop is under way', async () => (await effects("state = 'claimed'")) === 1);
+  await postgres.kill();
+  await eventually('the effect is let go of', () => server.log().includes('"stopped":"lost"'), 60_000);
+  await postgres.start();
+  process.kill(agent, 'SIGCONT');
+  await insistently(() => client.wait(boxId, ['stopped']));
+  expect(await typesOf(client, boxId)).toEqual([
+    ...['box.created', 'box.startRequested', 'box.started', 'box.stopRequested', 'box.stopped'],
+  ]);
+  expect(await leavingsOf(dataDir.path, parseBoxId(boxId))).toEqual([]);
+  await client.remove(boxId);
+  await expectReplayEqualsHeads(postgres.url);
+}, 120_000);
 
 test('the server ends in good order, and nothing is left', async () => {
   expect(await server.stop()).toBe(0);

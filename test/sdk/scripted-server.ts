@@ -5,6 +5,10 @@ import { Box } from '../../src/gen/boxledger/v1/box.ts';
 import { type BoxServiceServer, BoxServiceService } from '../../src/gen/boxledger/v1/box_service.ts';
 import { Event } from '../../src/gen/boxledger/v1/event.ts';
 import { type EventServiceServer, EventServiceService } from '../../src/gen/boxledger/v1/event_service.ts';
+import {
+  type HistoryServiceServer,
+  HistoryServiceService,
+} from '../../src/gen/boxledger/v1/history_service.ts';
 import type { Refusal } from '../../src/kernel/errors.ts';
 
 export interface ScriptedServer {
@@ -12,17 +16,18 @@ export interface ScriptedServer {
   stop(): Promise<void>;
 }
 
-type Script = Partial<BoxServiceServer & EventServiceServer>;
+export type Script = Partial<BoxServiceServer & EventServiceServer & HistoryServiceServer>;
 
 /** A server of the real wire contract that answers as the test says; what it does not say is unimplemented. */
 export const startServer = async (script: Script, address = '127.0.0.1:0'): Promise<ScriptedServer> => {
   const server = new Server();
-  const missing = Object.keys({ ...BoxServiceService, ...EventServiceService })
+  const missing = Object.keys({ ...BoxServiceService, ...EventServiceService, ...HistoryServiceService })
     .filter((name) => !(name in script))
     .map((name) => [name, unimplemented]);
   const implementation = { ...script, ...Object.fromEntries(missing) };
   server.addService(BoxServiceService, implementation as BoxServiceServer); // complete by the line above
   server.addService(EventServiceService, implementation as EventServiceServer);
+  server.addService(HistoryServiceService, implementation as HistoryServiceServer);
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
       error === null ? resolve(bound) : reject(error),

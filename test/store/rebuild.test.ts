@@ -27,10 +27,17 @@ test('heads and box rows are rebuilt from the log as they were', async () => {
   await store.pool.query('DELETE FROM boxledger.heads WHERE version > 1');
   await store.pool.query("UPDATE boxledger.boxes SET state = 'lost', name = box_id");
 
-  const lengths: number[] = [];
-  const result = await store.rebuild((streamId, events) => {
-    lengths.push(events.length);
-    return { snapshot: { value: 'configured' }, fingerprint: 'fingerprint', row: rows.get(streamId) ?? null };
+  const lengths: unknown[] = [];
+  const result = await store.rebuild({
+    evolve: (length = 0) => Number(length) + 1,
+    result: (streamId, length) => {
+      lengths.push(length);
+      return {
+        snapshot: { value: 'configured' },
+        fingerprint: 'fingerprint',
+        row: rows.get(streamId) ?? null,
+      };
+    },
   });
   expect(result).toEqual({ streams: 60 });
   expect(new Set(lengths)).toEqual(new Set([41]));
@@ -43,11 +50,15 @@ test('a fold that fails leaves the old heads', async () => {
   const store = await createStore();
   const box = someBoxId();
   await store.events.append(appendRequest([boxAppend({ box })]));
-  await expect(
-    store.rebuild(() => {
+  const folding = {
+    evolve: () => {
       throw new RangeError('no such event');
-    }),
-  ).rejects.toMatchObject({ code: 'Internal' });
+    },
+    result: () => {
+      throw new Error('nothing was folded');
+    },
+  };
+  await expect(store.rebuild(folding)).rejects.toMatchObject({ code: 'Internal' });
   expect((await store.events.load(boxStream(box)))?.version).toBe(1n);
   await store.close();
 });

@@ -51,6 +51,7 @@ export const createPlane = async (): Promise<Plane> => {
     clock: systemClock,
     log: silent,
     crash: noCrash,
+    onLeft: () => undefined,
   });
   const runners: EffectRunner[] = [];
   const door: Door = new Door({

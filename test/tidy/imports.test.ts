@@ -13,7 +13,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   commands: ['kernel', 'events', 'machines'],
   // The proof stands by itself: who verifies a log need not believe the program that wrote it.
   audit: ['kernel'],
-  store: ['kernel', 'events', 'audit', 'commands/event-store.ts', 'effects/outbox.ts'],
+  store: [
+    'kernel',
+    'events',
+    'audit',
+    'commands/event-store.ts',
+    'commands/log-history.ts',
+    'effects/outbox.ts',
+  ],
   effects: ['kernel', 'events', 'commands'],
   drivers: ['kernel', 'events'],
   guest: ['kernel', 'events', 'gen'],

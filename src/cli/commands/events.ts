@@ -20,7 +20,10 @@ export const eventsCommand = (io: CliIo): Command => {
     .argument('[box]', 'only this box: its name, id or prefix, or the whole id of a removed one')
     .option('-f, --follow', 'go on with what happens from now on, until Ctrl-C')
     .option('--type <type>', 'only events of this type, such as box.started', repeatable)
-    .option('--since <cursor>', 'only what came after this cursor of an earlier --json output')
+    .option(
+      '--since <cursor>',
+      'only what came after this cursor; --json prints one with each event of all boxes',
+    )
     .option('--stream <id>', 'only this stream: box/…, exec/… or host/…');
   addConnectionFlags(command).action((box: string | undefined, flags: EventsFlags) => events(io, box, flags));
   return withExamples(command, 'boxledger events web --follow', 'boxledger events --type box.exited --json');

@@ -5,6 +5,7 @@ import { type FlagFaults, numberValue } from '../flag-values.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { boxJson } from '../json-forms.ts';
+import { timeValue } from '../moment-value.ts';
 import { boxTable } from '../render-box.ts';
 import { type ConnectionFlags, inSession } from '../session.ts';
 import { visible } from '../visible.ts';
@@ -14,6 +15,7 @@ interface LsFlags extends ConnectionFlags {
   readonly filter?: readonly string[];
   readonly quiet?: boolean;
   readonly limit?: string;
+  readonly at?: string;
 }
 
 export const lsCommand = (io: CliIo): Command => {
@@ -27,9 +29,14 @@ export const lsCommand = (io: CliIo): Command => {
       repeatable,
     )
     .option('-q, --quiet', 'only the ids')
-    .option('-n, --limit <n>', 'at most so many');
+    .option('-n, --limit <n>', 'at most so many')
+    .option('--at <time>', 'as they were then: 2026-11-25T12:00:00Z, or so long ago: 90s, 5m, 1h30m, 2d');
   addConnectionFlags(command).action((flags: LsFlags) => list(io, flags));
-  return withExamples(command, 'boxledger ls --filter state=running --filter label=team=shop');
+  return withExamples(
+    command,
+    'boxledger ls --filter state=running --filter label=team=shop',
+    'boxledger ls --at 2h',
+  );
 };
 
 const list = (io: CliIo, flags: LsFlags) =>
@@ -37,21 +44,23 @@ const list = (io: CliIo, flags: LsFlags) =>
     name: 'ls',
     read: (faults) => ({
       filter: filterValue(faults, flags.filter ?? []),
+      at: timeValue(faults, '--at', flags.at, Date.now()),
       limit: numberValue(faults, '--limit', flags.limit, { whole: true, min: 1 }),
     }),
-    work: async ({ client, signal, json, output }, { filter, limit }) => {
+    work: async ({ client, signal, json, output }, { filter, at, limit }) => {
       const includeRemoved = flags.all === true || filter.states.includes('removed');
       const pageSize = Math.min(limit ?? limits.pageSizeDefault, limits.pageSizeDefault);
       const shown: Box[] = [];
       let count = 0;
-      for await (const box of client.list({ ...filter, includeRemoved, pageSize, signal })) {
+      const query = { ...filter, includeRemoved, pageSize, signal };
+      for await (const box of at === undefined ? client.list(query) : client.history.listAt(at, query)) {
         if (json) await output.json(boxJson(box));
         else if (flags.quiet === true) await output.line(visible(box.boxId));
         else shown.push(box);
         count += 1;
         if (count === limit) break;
       }
-      if (!json && flags.quiet !== true) await output.line(boxTable(shown, Date.now()));
+      if (!json && flags.quiet !== true) await output.line(boxTable(shown, at?.getTime() ?? Date.now()));
       return 0;
     },
   });

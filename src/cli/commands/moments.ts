@@ -1,0 +1,160 @@
+import { Command } from 'commander';
+import type { Asked } from '../../sdk/history.ts';
+import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { addConnectionFlags, addVersionFlag, withExamples } from '../flags.ts';
+import { diffJson, explainJson, whyJson } from '../history-json.ts';
+import type { CliIo } from '../io.ts';
+import { momentHelp, momentValue } from '../moment-value.ts';
+import { diffText, explainText } from '../render-history.ts';
+import { whyText } from '../render-why.ts';
+import { type ConnectionFlags, inSession } from '../session.ts';
+
+/** diff, why and explain: what changed, how it came about, and what would be. */
+export const momentCommands = (io: CliIo): readonly Command[] => [
+  diffCommand(io),
+  whyCommand(io),
+  explainCommand(io),
+];
+
+const diffCommand = (io: CliIo): Command => {
+  const command = new Command('diff')
+    .description('what differs between two moments of a box')
+    .argument('<box>', 'name, id or prefix; a removed box by its whole id')
+    .argument('<from>', momentHelp)
+    .argument('[to]', 'the other moment (default: now)');
+  addConnectionFlags(command).action(
+    (box: string, from: string, to: string | undefined, flags: ConnectionFlags) =>
+      inSession(io, flags, {
+        name: 'diff',
+        read: (faults) => {
+          const nowMs = Date.now();
+          return {
+            from: momentValue(faults, '<from>', from, nowMs) ?? 0n,
+            to: momentValue(faults, '[to]', to, nowMs),
+          };
+        },
+        work: async ({ client, signal, json, output }, moments) => {
+          const found = await client.history.diff(box, moments.from, moments.to, { signal });
+          await (json ? output.json(diffJson(found)) : output.line(diffText(found)));
+          return 0;
+        },
+      }),
+  );
+  return withExamples(command, 'boxledger diff web 3 7', 'boxledger diff web 1h');
+};
+
+interface WhyFlags extends ConnectionFlags {
+  readonly event?: string;
+  readonly commandId?: string;
+}
+
+const whyCommand = (io: CliIo): Command => {
+  const command = new Command('why')
+    .description(
+      'how a box came to be as it is: from the request by way of events and effects to their outcomes',
+    )
+    .argument('<box>', 'name, id or prefix; a removed box by its whole id')
+    .option('--event <version>', 'how the event at this version came about (default: the last)')
+    .option('--command-id <id>', 'what this command led to');
+  addConnectionFlags(command).action((box: string, flags: WhyFlags) =>
+    inSession(io, flags, {
+      name: 'why',
+      read: (faults) => {
+        const { event, commandId } = flags;
+        if (event !== undefined && !/^[1-9]\d{0,17}$/.test(event))
+          faults.add('--event', `must be a version such as 4, not ${JSON.stringify(event)}`);
+        if (event !== undefined && commandId !== undefined)
+          faults.add('--event', 'cannot be had with --command-id');
+        const { commandId: checked } = mutationValue(faults, flags);
+        return { version: event === undefined ? undefined : versionOf(event), commandId: checked };
+      },
+      work: async ({ client, signal, json, output }, about) => {
+        const found = await client.history.why(box, { ...about, signal });
+        await (json ? output.json(whyJson(found)) : output.line(whyText(found)));
+        return 0;
+      },
+    }),
+  );
+  return withExamples(command, 'boxledger why web', 'boxledger why web --event 3 --json');
+};
+
+const versionOf = (text: string): bigint | undefined => (/^\d+$/.test(text) ? BigInt(text) : undefined);
+
+interface ExplainFlags extends ConnectionFlags {
+  readonly expectedVersion?: string;
+  readonly timeout?: string;
+  readonly force?: boolean;
+  readonly autoStart?: boolean;
+}
+
+const askable = ['start', 'stop', 'pause', 'resume', 'rm', 'exec'];
+
+const explainCommand = (io: CliIo): Command => {
+  const command = new Command('explain')
+    .description('what a command would lead to now; changes nothing, and exits with 1 if it would be refused')
+    .argument('<box>', 'name, id or prefix')
+    .argument('<command>', `one of ${askable.join(', ')}`)
+    .argument('[program...]', 'of exec: the program and its arguments, after -- if any begins with a dash')
+    .option('-t, --timeout <seconds>', 'of stop: how long the box has to end by itself')
+    .option('-f, --force', 'of rm: stop a box that runs first')
+    .option('--no-auto-start', 'of exec: refuse when the box would have to be started first');
+  addConnectionFlags(addVersionFlag(command)).action(
+    (box: string, verb: string, program: string[], flags: ExplainFlags) =>
+      inSession(io, flags, {
+        name: 'explain',
+        read: (faults) => ({
+          asked: askedValue(faults, verb, program, flags),
+          expectedVersion: mutationValue(faults, flags).expectedVersion,
+        }),
+        work: async ({ client, signal, json, output }, { asked, expectedVersion }) => {
+          const found = await client.history.explain(box, asked, { expectedVersion, signal });
+          const { text, code } = explainText(found);
+          await (json ? output.json(explainJson(found)) : output.line(text));
+          return code;
+        },
+      }),
+  );
+  return withExamples(
+    command,
+    'boxledger explain web stop',
+    'boxledger explain web rm -f --json',
+    'boxledger explain web exec -- ls -l',
+  );
+};
+
+const askedValue = (
+  faults: FlagFaults,
+  verb: string,
+  program: readonly string[],
+  flags: ExplainFlags,
+): Asked => {
+  const onlyWith = (flag: string, given: boolean, command: string) => {
+    if (given && verb !== command) faults.add(flag, `is an option of ${command}, not of ${verb}`);
+  };
+  onlyWith('--timeout', flags.timeout !== undefined, 'stop');
+  onlyWith('--force', flags.force === true, 'rm');
+  onlyWith('--no-auto-start', flags.autoStart === false, 'exec');
+  onlyWith('[program]', program.length > 0, 'exec');
+  const timeoutMs = secondsValue(faults, '--timeout', flags.timeout);
+  switch (verb) {
+    case 'start':
+      return { $case: 'start', value: {} };
+    case 'stop':
+      return { $case: 'stop', value: { timeoutMs } };
+    case 'pause':
+      return { $case: 'pause', value: {} };
+    case 'resume':
+      return { $case: 'resume', value: {} };
+    case 'rm':
+      return { $case: 'remove', value: { force: flags.force === true } };
+    case 'exec': {
+      const [command, ...args] = program;
+      const autoStart = flags.autoStart === false ? false : undefined;
+      if (command === undefined) faults.add('[program]', 'must be named for exec');
+      return { $case: 'exec', value: { command: command ?? '', args, autoStart } };
+    }
+    default:
+      faults.add('<command>', `must be one of ${askable.join(', ')}, not ${JSON.stringify(verb)}`);
+      return { $case: 'start', value: {} };
+  }
+};
