@@ -16,7 +16,7 @@ const usage = `npm run bench -- [append] [lifecycle] [verify] [size] [--seconds 
 
   append     one event with all that a command commits, and its peer, a plain INSERT
   lifecycle  a box created, started until it runs and stopped, with simulated boxes (queue on REDIS_URL if set)
-  verify     a log of 200 000 events read back and proved, in events a second (p50 ms, p99 ms: a whole pass)
+  verify     a log of 100 000 events read back and proved, in events a second (p50 ms, p99 ms: a whole pass)
   size       what an event takes on disk with all indexes, after boxes have lived their lives
   --seconds  how long each row is measured (default 5)
   --callers  how many callers ask at once, one row for each (default 1,16,64)

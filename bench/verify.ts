@@ -22,11 +22,11 @@ import { openStore, type Store } from '../src/store/store.ts';
 import type { StoreLog } from '../src/store/store-log.ts';
 import type { Row } from './report.ts';
 
-const streams = 2_000;
+const streams = 1_000;
 const eventsEach = 100;
 const rounds = 5;
 
-/** How fast a log of 200 000 events is verified whole: every hash, every leaf, every signature. The median of five rounds. */
+/** How fast a log of 100 000 events is verified whole: every hash, every leaf, every signature. The median of five rounds. */
 export const benchVerify = async (databaseUrl: string, log: StoreLog): Promise<readonly Row[]> => {
   const store = await openStore({ databaseUrl, log });
   await store.migrate();

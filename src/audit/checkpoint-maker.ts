@@ -18,6 +18,8 @@ export interface CheckpointMakerOptions {
   readonly now: () => string;
   readonly log: AuditLogger;
   readonly crash: CrashProbe;
+  /** Most milliseconds before a sink that failed is tried again for the first time. Default 1000. */
+  readonly firstRetryMs?: number;
 }
 
 const lookMinMs = 20;

@@ -14,15 +14,33 @@ export const envelopeOf = (event: StoredEvent): string | undefined => {
   const data = canonicalDataOf(event.data);
   if (data === undefined) return undefined;
   return (
-    `{"actor":{"id":${text(event.actorId)},"kind":${text(event.actorKind)}},"causationId":${text(event.causationId)},` +
-    `"commandId":${text(event.commandId)},"correlationId":${text(event.correlationId)},"data":${data},` +
-    `"occurredAt":${text(event.occurredAt)},"reason":${text(event.reason)},"schemaVersion":${event.schemaVersion},` +
-    `"streamId":${text(event.streamId)},"tenant":${text(event.tenant)},"traceparent":${text(event.traceparent)},` +
-    `"type":${text(event.type)},"version":${event.version}}`
+    `{"actor":{"id":${actorId(event.actorId)},"kind":${actorKind(event.actorKind)}},` +
+    `"causationId":${JSON.stringify(event.causationId)},"commandId":${commandId(event.commandId)},` +
+    `"correlationId":${correlationId(event.correlationId)},"data":${data},"occurredAt":${moment(event.occurredAt)},` +
+    `"reason":${JSON.stringify(event.reason)},"schemaVersion":${event.schemaVersion},` +
+    `"streamId":${streamId(event.streamId)},"tenant":${tenant(event.tenant)},` +
+    `"traceparent":${JSON.stringify(event.traceparent)},"type":${type(event.type)},"version":${event.version}}`
   );
 };
 
-const text = (value: string | null) => JSON.stringify(value);
+/** A string as JSON; the last one is remembered, because neighbours in the log are often of one command. */
+const repeated = () => {
+  let [last, json] = ['', '""'];
+  return (value: string): string => {
+    if (value === last) return json;
+    last = value;
+    json = JSON.stringify(value);
+    return json;
+  };
+};
+const actorId = repeated();
+const actorKind = repeated();
+const commandId = repeated();
+const correlationId = repeated();
+const moment = repeated();
+const streamId = repeated();
+const tenant = repeated();
+const type = repeated();
 
 const canonicalDataOf = (data: string): string | undefined => {
   if (data === '{}') return data;

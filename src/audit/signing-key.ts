@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BoxledgerError } from '../kernel/errors.ts';
@@ -57,7 +63,7 @@ const readIfThere = async (file: string): Promise<string | undefined> => {
 const makeKey = async (file: string): Promise<string> => {
   const text = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${process.pid}.draft`;
+  const draft = `${file}.${randomBytes(4).toString('hex')}.draft`;
   const handle = await open(draft, 'w', 0o600);
   try {
     await handle.writeFile(text);

@@ -30,19 +30,21 @@ export const verdictLines = (verdict: Verdict): readonly string[] => {
   return [
     ...findings.map(findingLine),
     ...(findingsBeyond === 0 ? [] : [`… and ${grouped(findingsBeyond)} more`]),
-    `${grouped(events)} events, ${grouped(checkpoints)} checkpoints` +
+    `${counted(events, 'event')}, ${counted(checkpoints, 'checkpoint')}` +
       (newest === undefined
         ? ''
         : `; the last, ${newest.sequence}, was signed at ${newest.time} by key ${newest.keyId}`),
     ...(unsealed === 0
       ? []
-      : [`${grouped(unsealed)} events are not signed yet: they stand on their hashes alone.`]),
+      : [`Not signed yet: ${counted(unsealed, 'event')}, bound by their hashes alone.`]),
     ...(keysTrusted || checkpoints === 0
       ? []
       : ['The public keys are those that the log itself names; give --key to trust only your own.']),
     findings.length === 0 ? 'OK: the log is as it was written.' : 'NOT OK: the log has been changed.',
   ];
 };
+
+const counted = (count: number, what: string): string => `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
 
 const findingLine = ({ kind, event, checkpoint, detail }: Finding): string => {
   const position = event?.position == null ? '' : ` at position ${event.position}`;
@@ -70,7 +72,7 @@ export const statusLines = ({ last, unsealed, sinks }: AuditStatus): readonly st
   const checkpoint = last && readCheckpoint(last.body);
   const first =
     typeof checkpoint === 'object'
-      ? `checkpoint ${checkpoint.sequence} of ${checkpoint.time} covers ${grouped(checkpoint.total)} events`
+      ? `checkpoint ${checkpoint.sequence} of ${checkpoint.time} covers ${counted(checkpoint.total, 'event')}`
       : (checkpoint ?? 'there is no checkpoint yet');
   const lines = sinks.map(({ sink, sentSequence, failingSince, lastError }) =>
     visible(
@@ -79,7 +81,7 @@ export const statusLines = ({ last, unsealed, sinks }: AuditStatus): readonly st
         : `sink ${sink} FAILS since ${failingSince.toISOString()}, has up to ${sentSequence}: ${lastError}`,
     ),
   );
-  return [first, `${grouped(unsealed)} events are not signed yet`, ...lines];
+  return [first, `${counted(unsealed, 'event')} not signed yet`, ...lines];
 };
 
 export const keyTable = (keys: readonly ExportKey[]): string =>

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, connect } from '../sdk/client.ts';
+import { auditLog } from './demo-audit.ts';
 import { startDemoServer } from './demo-server.ts';
 import { liveABoxesLife, type Printed } from './demo-story.ts';
 import { verifyHistory } from './demo-verify.ts';
@@ -10,26 +11,32 @@ import { verifyHistory } from './demo-verify.ts';
 const demo = async (say: (line: string) => void, interrupted: Promise<never>): Promise<boolean> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-demo-'));
   try {
-    say(`Starting a server with embedded Postgres and the process driver in ${dataDir}`);
-    const server = await startDemoServer(dataDir, process.argv.slice(2));
-    const client = connect({ address: server.address, actor: 'demo' });
-    const printing = new AbortController();
-    const events = printEvents(client, say, printing.signal);
-    try {
-      const printed: Printed = (...event) => Promise.race([events.printed(...event), interrupted]);
-      const boxId = await liveABoxesLife(client, say, printed);
-      return await verifyHistory(client, boxId, say);
-    } catch (error) {
-      await removeBoxes(client).catch((left) => say(`The demo's box could not be removed: ${left}`));
-      throw error;
-    } finally {
-      printing.abort();
-      await events.ended;
-      client.close();
-      await server.stop();
-    }
+    const { boxId, agrees } = await live(dataDir, say, interrupted);
+    return agrees && (await Promise.race([auditLog(dataDir, boxId, say), interrupted]));
   } finally {
     await rm(dataDir, { recursive: true, force: true });
+  }
+};
+
+/** The life, and whether the history read back from the log agrees with what the server says of the box. */
+const live = async (dataDir: string, say: (line: string) => void, interrupted: Promise<never>) => {
+  say(`Starting a server with embedded Postgres and the process driver in ${dataDir}`);
+  const server = await startDemoServer(dataDir, process.argv.slice(2));
+  const client = connect({ address: server.address, actor: 'demo' });
+  const printing = new AbortController();
+  const events = printEvents(client, say, printing.signal);
+  try {
+    const printed: Printed = (...event) => Promise.race([events.printed(...event), interrupted]);
+    const boxId = await liveABoxesLife(client, say, printed);
+    return { boxId, agrees: await verifyHistory(client, boxId, say) };
+  } catch (error) {
+    await removeBoxes(client).catch((left) => say(`The demo's box could not be removed: ${left}`));
+    throw error;
+  } finally {
+    printing.abort();
+    await events.ended;
+    client.close();
+    await server.stop();
   }
 };
 
@@ -93,7 +100,7 @@ try {
   say(
     agrees
       ? `Done in ${((performance.now() - began) / 1000).toFixed(1)} s.`
-      : 'The history and the head DISAGREE.',
+      : 'The history and the head DISAGREE, or the audit did not find what it should.',
   );
   process.exitCode = agrees ? 0 : 1;
 } catch (error) {

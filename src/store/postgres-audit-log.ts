@@ -31,7 +31,7 @@ const countAfter = statement('audit-count-after');
 const lastCheckpoint = statement('last-checkpoint');
 const sinkStates = statement('sink-states');
 
-const eventsPage = 5_000;
+const eventsPage = 1_000;
 const checkpointsPage = 200;
 const strayHeadsMax = 1_000;
 
