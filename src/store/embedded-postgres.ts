@@ -116,6 +116,9 @@ const keepPassword = async (home: string): Promise<string> => {
   return readFile(path, 'utf8');
 };
 
+/** Tried again where something is added meanwhile: a killed server's initdb may still be ending. */
+const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 };
+
 const endOf = async (logFile: string) => (await readFile(logFile, 'utf8')).slice(-shownOfLog);
 
 const rotate = async (logFile: string) => {
@@ -128,7 +131,7 @@ const initialise = async (
   { home, data, logFile }: Pick<Cluster, 'home' | 'data' | 'logFile'>,
 ) => {
   for (const name of await readdir(home))
-    if (name.startsWith('data.new-')) await rm(join(home, name), { recursive: true, force: true });
+    if (name.startsWith('data.new-')) await rm(join(home, name), removal);
   const draft = join(home, `data.new-${randomBytes(4).toString('hex')}`);
   const child = await launcher.launch(
     launcher.binaries.initdb,

@@ -29,7 +29,7 @@ afterEach(async () => {
   await Promise.all(servers.map((server) => server.close()));
   await Promise.all(children.map((child) => child.kill('SIGKILL')));
   await eventually('no Postgres is left', () => postgresOn(dataDir).length === 0);
-  await rm(dataDir, { recursive: true });
+  await rm(dataDir, { recursive: true, maxRetries: 20, retryDelay: 50 });
 });
 
 const open = async (directory = dataDir) => {
