@@ -1,6 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import type pg from 'pg';
 import { z } from 'zod';
+import { advisoryLocks } from './advisory-locks.ts';
 import { withConnection } from './database.ts';
 import { type Statement, statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
@@ -8,8 +9,6 @@ import type { StoreLog } from './store-log.ts';
 const cleanCommands = statement('clean-commands');
 const cleanEffects = statement('clean-effects');
 
-/** Any number, the same in every process: whoever holds it cleans. */
-const cleaningLock = 6_021_966_115;
 /** 2 MiB of a table, which is a few milliseconds of work. */
 const pagesAtOnce = 256;
 
@@ -36,7 +35,9 @@ export const clean = (
   signal: AbortSignal,
 ): Promise<Cleaned | undefined> =>
   withConnection(databaseUrl, async (client) => {
-    const { rowCount } = await client.query('SELECT WHERE pg_try_advisory_lock($1)', [cleaningLock]);
+    const { rowCount } = await client.query('SELECT WHERE pg_try_advisory_lock($1)', [
+      advisoryLocks.cleaning,
+    ]);
     if (rowCount === 0) return undefined;
     const commands = await sweep(client, 'boxledger.commands', cleanCommands, commandsMs, signal);
     const effects = await sweep(client, 'boxledger.effects', cleanEffects, effectsMs, signal);

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { z } from 'zod';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
 import { statement } from './statement.ts';
 
@@ -16,8 +17,6 @@ const directory = new URL('./migrations/', import.meta.url);
 const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
 /** PostgreSQL 15.0, as `server_version_num` counts. */
 const serverVersionMin = 150_000;
-/** Any number, the same in every process: whoever holds it migrates. */
-export const migrationLock = 6_021_966_114;
 
 const keepEpoch = statement('keep-epoch');
 
@@ -32,7 +31,7 @@ const appliedRow = z.object({ number: z.int(), name: z.string() });
 export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
   withConnection(databaseUrl, async (client) => {
     await checkServer(client);
-    await client.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+    await client.query('SELECT pg_advisory_lock($1)', [advisoryLocks.migrating]);
     const known = readMigrations();
     const done = await readApplied(client);
     refuseNewer(known, done);

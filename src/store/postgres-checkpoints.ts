@@ -4,6 +4,7 @@ import type { SignedCheckpoint } from '../audit/checkpoint.ts';
 import type { CheckpointStore, MakingSession, NewCheckpoint, SinkState } from '../audit/checkpoint-store.ts';
 import type { LeafEntry } from '../audit/leaf.ts';
 import type { Place } from '../audit/place.ts';
+import { advisoryLocks } from './advisory-locks.ts';
 import { type Database, inTransaction } from './database.ts';
 import { databaseError } from './database-errors.ts';
 import { statement } from './statement.ts';
@@ -17,9 +18,6 @@ const readEnd = statement('read-end');
 const sinkStates = statement('sink-states');
 const noteSent = statement('note-sent');
 const noteSinkFailure = statement('note-sink-failure');
-
-/** Any number, the same in every process: whoever holds it makes checkpoints. */
-const advisoryLock = 6_021_966_115;
 
 const signedRow = z.object({ body: z.string(), signature: z.string() });
 const leafRows = z.array(z.object({ transaction_id: z.string(), position: z.string(), hash: z.string() }));
@@ -55,7 +53,9 @@ export class PostgresCheckpoints implements CheckpointStore {
     let broken: Error | undefined;
     try {
       return await inTransaction(client, async () => {
-        const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS locked', [advisoryLock]);
+        const { rows } = await client.query('SELECT pg_try_advisory_xact_lock($1) AS locked', [
+          advisoryLocks.checkpoints,
+        ]);
         return rows[0]?.locked === true ? await work(new Session(client)) : undefined;
       });
     } catch (error) {

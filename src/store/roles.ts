@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import pg from 'pg';
 import { z } from 'zod';
+import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
-import { migrationLock } from './migrate.ts';
 import { statement } from './statement.ts';
 
 const settle = readFileSync(new URL('./roles.sql', import.meta.url), 'utf8');
@@ -45,7 +45,7 @@ const readStandingOn = async (client: pg.Client): Promise<Standing> => {
  */
 export const settleRoles = (databaseUrl: string): Promise<Standing> =>
   withConnection(databaseUrl, async (client) => {
-    await client.query('SELECT pg_advisory_lock($1)', [migrationLock]);
+    await client.query('SELECT pg_advisory_lock($1)', [advisoryLocks.migrating]);
     const standing = await readStandingOn(client);
     if (!standing.isSuperuser && !standing.ownsLog) return standing;
     try {

@@ -105,3 +105,9 @@ test('cleaning goes on by itself, under the rights of the service, until it is c
   await cleaner.close();
   await login.drop();
 });
+
+test('cleaning goes on beside the making of checkpoints, and neither keeps the other waiting', async () => {
+  await effectOf(8 * day, 'settled');
+  const cleaned = await store.checkpoints.exclusively(() => clean(store.databaseUrl, retention, never));
+  expect(cleaned).toEqual({ commands: 0, effects: 1 });
+});
