@@ -1,6 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
+import type { BoxId } from '../kernel/ids.ts';
 import { failed } from './carry-out.ts';
 import type { EffectQueue } from './effect-queue.ts';
 import type { Outbox, OverdueEffect } from './outbox.ts';
@@ -11,6 +12,8 @@ export interface SweeperOptions {
   readonly queue: EffectQueue;
   readonly door: CommandDoor;
   readonly log: Logger;
+  /** Told of each box of which the passing of a deadline was submitted: its host may be further than the log says. */
+  readonly onOverdue?: (boxId: BoxId) => void;
   /** From the end of one sweep to the beginning of the next. */
   readonly intervalMs?: number;
   /** An effect that was enqueued so long ago without an outcome is enqueued again. */
@@ -45,6 +48,7 @@ export class Sweeper {
       enqueueAgainAfterMs: 10_000,
       leaseMs: 30_000,
       batch: 500,
+      onOverdue: () => undefined,
       wait,
       ...options,
     };
@@ -108,7 +112,7 @@ export class Sweeper {
   }
 
   async #report(effect: OverdueEffect) {
-    const { door, log } = this.#options;
+    const { door, log, onOverdue } = this.#options;
     const outcome = failed(effect.kind, {
       code: 'DeadlineExceeded',
       message: 'the deadline passed and nobody reported an outcome',
@@ -120,5 +124,6 @@ export class Sweeper {
         { effectId: effect.effectId, refusal: answer.refusal },
         'the passing of a deadline was not heard',
       );
+    onOverdue(effect.boxId);
   }
 }

@@ -11,7 +11,7 @@ import type { Capacity } from '../events/host-events.ts';
 import { assert } from '../kernel/assert.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { defaultTenant, type HostId } from '../kernel/ids.ts';
+import { type BoxId, defaultTenant, type HostId } from '../kernel/ids.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { effectHandlers } from './effect-handlers.ts';
 import type { GuestRegistry } from './guests.ts';
@@ -47,6 +47,8 @@ export interface Host {
   readonly epoch: number;
   /** To be told of effects as they are committed in this process, so that a stop overtakes at once. */
   notice(effects: readonly EffectIntent[]): void;
+  /** Brings a box into agreement with the log once none of its effects runs here: one of them was settled elsewhere. */
+  look(boxId: BoxId): void;
   /** Effects that run may end within `timeoutMs`, then they are handed back. Boxes run on, for the next start to take over. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -68,6 +70,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   const giveUp = () => supervisor.close();
   options.signal.addEventListener('abort', giveUp, { once: true });
   await supervisor.reconcile();
+  const look = (boxId: BoxId) => void runner.whileAlone(boxId, () => supervisor.check(boxId));
   const runner: EffectRunner = new EffectRunner({
     ...options,
     epoch,
@@ -75,8 +78,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
     onEnd: ({ boxId }, view) => {
       if (view?.state === 'running') supervisor.boxIsUp(view);
       // The log went another way than the effect, or the effect could not be undone: host and log may disagree.
-      if (view === null || view.state === 'failed')
-        void runner.whileAlone(boxId, () => supervisor.check(boxId));
+      if (view === null || view.state === 'failed') look(boxId);
     },
   });
   await stubbornly('taking work', () => runner.start());
@@ -85,6 +87,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
     hostId,
     epoch,
     notice: (effects) => runner.notice(effects),
+    look,
     close: async (timeoutMs) => {
       supervisor.close();
       await runner.close(timeoutMs);

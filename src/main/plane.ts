@@ -68,7 +68,13 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     teardown.add('host', () => host.close(closeTimeoutMs));
     const lost = await reportLostExecs(store.execs, door, host.hostId);
     if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
-    const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log });
+    const sweeper = new Sweeper({
+      outbox: store.outbox,
+      queue,
+      door,
+      log,
+      onOverdue: (boxId) => host.look(boxId),
+    });
     asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());

@@ -41,6 +41,8 @@ beforeEach(() => {
   driver = createSimDriver({ world });
 });
 afterEach(async () => {
+  plane.dispatching = true;
+  plane.onOverdue = () => undefined;
   for (const host of hosts.splice(0)) await host.close(1_000);
 });
 
@@ -80,6 +82,11 @@ const runningBox = async (host: Host) => {
 };
 const lastEvent = async (box: BoxId) =>
   (await plane.store.log.readStream(boxStream(box), noVersion, 100)).at(-1);
+const passDeadline = (boxId: BoxId) =>
+  plane.store.pool.query(
+    `UPDATE boxledger.effects SET deadline = now() - interval '1 second' WHERE box_id = $1 AND open`,
+    [boxId],
+  );
 const exited: Exit = { kind: 'code', code: 7 };
 
 test('a host joins with a new epoch each time and says when it leaves', async () => {
@@ -237,15 +244,43 @@ test('a boot that went on behind the log is ended, whatever it had brought up', 
   const host = await start({ driver: slow });
   const boxId = await plane.startingBox(hostId, host.epoch);
   await started.passed;
-  await plane.store.pool.query(
-    `UPDATE boxledger.effects SET deadline = now() - interval '1 second' WHERE box_id = $1`,
-    [boxId],
-  );
+  await passDeadline(boxId);
   await plane.until(boxId, 'failed');
   open.open();
   await eventually('what the late boot brought up has ended', async () => {
     const found = await driver.observe(boxId);
     return found.kind === 'ended';
+  });
+});
+
+test('what a dead life of the host had brought up is ended, if the deadline was reported before anybody took it over', async () => {
+  const host = await start();
+  plane.onOverdue = (boxId) => host.look(boxId);
+  plane.dispatching = false;
+  const boxId = await plane.startingBox(hostId, host.epoch);
+  const { name, options, generation } = await plane.view(boxId);
+  await driver.boot({ boxId, name, options, generation }, new AbortController().signal);
+  await passDeadline(boxId);
+  await plane.until(boxId, 'failed');
+  await eventually('what nobody waits for has ended', async () => {
+    const found = await driver.observe(boxId);
+    return found.kind === 'ended';
+  });
+});
+
+test('a pause that was half done when its deadline was reported is taken back', async () => {
+  const host = await start();
+  plane.onOverdue = (boxId) => host.look(boxId);
+  const { boxId, process } = await runningBox(host);
+  if (process === null) throw new Error('a running box has a process');
+  plane.dispatching = false;
+  await plane.submit({ type: 'box.pause', boxId });
+  await driver.freeze(boxId, process);
+  await passDeadline(boxId);
+  await plane.until(boxId, 'running');
+  await eventually('the box is not frozen', async () => {
+    const found = await driver.observe(boxId);
+    return found.kind === 'running' && !found.frozen;
   });
 });
 

@@ -30,6 +30,8 @@ export interface Plane {
   readonly sweeper: Sweeper;
   /** False: commits tell the queue nothing, as when the process died in between. */
   dispatching: boolean;
+  /** Told of boxes by the sweeper. */
+  onOverdue: (boxId: BoxId) => void;
   /** Submits, and fails the test when the answer is a refusal. */
   submit(command: BoxCommand): Promise<BoxView>;
   /** A box whose start on `hostId` has been asked for. */
@@ -66,7 +68,14 @@ export const createPlane = async (): Promise<Plane> => {
       for (const runner of runners) runner.notice(effects);
     },
   });
-  const sweeper = new Sweeper({ outbox: store.outbox, queue, door, log: silent, intervalMs: 50 });
+  const sweeper = new Sweeper({
+    outbox: store.outbox,
+    queue,
+    door,
+    log: silent,
+    intervalMs: 50,
+    onOverdue: (boxId) => plane.onOverdue(boxId),
+  });
   const view = async (boxId: BoxId) => {
     const found = await store.boxes.find(defaultTenant, boxId);
     if (found.kind !== 'found') throw new Error(`${boxId}: ${found.kind}`);
@@ -83,6 +92,7 @@ export const createPlane = async (): Promise<Plane> => {
     queue,
     sweeper,
     dispatching: true,
+    onOverdue: () => undefined,
     submit,
     startingBox: async (hostId, epoch = 1) => {
       const boxId = randomIds.boxId();
