@@ -46,7 +46,10 @@ const admitted = async (
     case 'run':
       return boxById(deps, tenant, boxId);
     case 'wait': {
-      const { version, view } = await boxById(deps, tenant, boxId);
+      const box = await boxById(deps, tenant, boxId);
+      const { version, view } = box;
+      // It has gone on meanwhile, and what it waits for now is not the end of a start.
+      if (view.state !== 'starting') return box;
       const asked = { kind: 'already-so', streamId: boxStream(boxId), version, events: [], view } as const;
       return outcomeOf(deps, 'start', asked, scope);
     }
