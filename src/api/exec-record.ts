@@ -14,8 +14,8 @@ import type { Mutation } from './requests.ts';
 type Report = Exclude<ExecCommand, { type: 'exec.request' }>;
 type Told<Type extends Report['type']> = Omit<Extract<Report, { type: Type }>, 'type' | 'execId'>;
 
-const attempts = 9;
 const firstDelayMs = 50;
+const maxDelayMs = 1_000;
 
 /** One exec's stream in the log, as it is being written. Each report may be made again: its command id is its own. */
 export class ExecRecord {
@@ -30,7 +30,10 @@ export class ExecRecord {
     this.#meta = { ...caller, correlationId };
   }
 
-  /** Throws `AlreadyExists` for a repeated request: a program is run once, and its output is not kept. */
+  /**
+   * Throws `AlreadyExists` for a repeated request: a program is run once, and its output is not kept. When it is unknown
+   * whether the exec was requested, it gets an end in case it was, for nobody will run it.
+   */
   async request(box: BoxRecord, spec: ExecSpec, caller: Caller, mutation: Mutation): Promise<void> {
     const { execId } = this;
     const { boxId, view } = box;
@@ -38,7 +41,10 @@ export class ExecRecord {
       this.#deps,
       { type: 'exec.request', execId, boxId, generation: view.generation, spec },
       { ...metaOf(caller, mutation), expectedVersion: undefined, correlationId: this.#meta.correlationId },
-    );
+    ).catch((error: unknown) => {
+      if (isPassing(error)) void this.#endUnrun(error);
+      throw error;
+    });
     if (answer.streamId !== execStream(execId))
       throw new BoxledgerError('AlreadyExists', 'This exec was asked for before.', {
         help: `Read stream ${answer.streamId} to see what became of it, or use a new command id to run it again.`,
@@ -69,7 +75,21 @@ export class ExecRecord {
     await this.#report({ type: 'exec.reportLost', execId: this.execId, failure });
   }
 
-  /** What the world has done cannot be refused a place in the log because the database is away for a moment. */
+  /** Not waited for: the caller's answer is that nothing is known. */
+  async #endUnrun({ code, message }: BoxledgerError): Promise<void> {
+    const { execId } = this;
+    try {
+      await this.failed({ code, message });
+    } catch (err) {
+      if (err instanceof BoxledgerError && err.code === 'NotFound') return; // it was not requested
+      this.#deps.logger.error({ err, execId }, 'an exec that nobody runs could not be given an end');
+    }
+  }
+
+  /**
+   * What the world has done cannot be refused a place in the log because the database is away: the log is insisted on for as
+   * long as the process lives. What it cannot report, the next one reports as lost.
+   */
   async #report(report: Report): Promise<void> {
     const meta = { ...this.#meta, commandId: commandId(`${this.execId}.${report.type}`) };
     for (let attempt = 1; ; attempt += 1) {
@@ -77,9 +97,12 @@ export class ExecRecord {
         await submit(this.#deps, report, meta);
         return;
       } catch (error) {
-        if (!(error instanceof BoxledgerError) || !error.retry || attempt === attempts) throw error;
-        await delay(firstDelayMs * 2 ** (attempt - 1));
+        if (!isPassing(error)) throw error;
+        const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(attempt - 1, 10));
+        await delay(delayMs, undefined, { ref: false });
       }
     }
   }
 }
+
+const isPassing = (error: unknown): error is BoxledgerError => error instanceof BoxledgerError && error.retry;
