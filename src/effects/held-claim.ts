@@ -29,6 +29,8 @@ export class HeldClaim {
   readonly #deadline: NodeJS.Timeout;
   readonly #heartbeat: NodeJS.Timeout;
   #renewedAtMs: number;
+  /** Renewals under way. */
+  #unanswered = 0;
   #stopped: StopReason | undefined;
 
   constructor(
@@ -72,12 +74,21 @@ export class HeldClaim {
 
   async #renew() {
     const asked = this.#clock.monotonicMs();
+    // A connection that has gone silent is waited for longer than a lease lasts.
+    if (this.#unanswered > 0) this.#stopIfRunOut();
+    this.#unanswered += 1;
     try {
       if (await this.#outbox.renew(this.effect, this.#leaseMs)) this.#renewedAtMs = asked;
       else this.stop('lost');
     } catch (err) {
       this.#log.warn({ err, effectId: this.effect.effectId }, 'the lease of an effect could not be renewed');
-      if (this.#clock.monotonicMs() - this.#renewedAtMs >= this.#leaseMs) this.stop('lost');
+      this.#stopIfRunOut();
+    } finally {
+      this.#unanswered -= 1;
     }
+  }
+
+  #stopIfRunOut() {
+    if (this.#clock.monotonicMs() - this.#renewedAtMs >= this.#leaseMs) this.stop('lost');
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { EffectContext } from '../../src/effects/effect-handler.ts';
+import type { Outbox } from '../../src/effects/outbox.ts';
 import type { EffectKind } from '../../src/events/effects.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import type { HostId } from '../../src/kernel/ids.ts';
@@ -109,6 +110,30 @@ test('a lease is renewed for as long as its handler works', async () => {
     .start();
   const box = await plane.startingBox(host);
   await plane.until(box, 'running');
+});
+
+test('an effect is let go of when its lease has run out and the database says nothing at all', async () => {
+  const { outbox } = plane.store;
+  const silence: Outbox = {
+    takeUnqueued: (...args) => outbox.takeUnqueued(...args),
+    claim: (...args) => outbox.claim(...args),
+    renew: () => new Promise(() => undefined),
+    release: (...args) => outbox.release(...args),
+    releaseEarlierEpochs: (...args) => outbox.releaseEarlierEpochs(...args),
+    takeOverdue: (...args) => outbox.takeOverdue(...args),
+    counts: () => outbox.counts(),
+  };
+  const ended: unknown[] = [];
+  await plane
+    .runner(
+      host,
+      { 'vm.boot': (_args, context) => untilAborted(context) },
+      { outbox: silence, leaseMs: 300, onEnd: (_intent, view) => ended.push(view) },
+    )
+    .start();
+  await plane.startingBox(host);
+  await eventually('it is let go of', () => ended.length === 1);
+  expect(ended).toEqual([null]);
 });
 
 test.each(['before', 'after'] as const)(
