@@ -53,9 +53,10 @@ export class CheckpointMaker {
     return new CheckpointMaker(options);
   }
 
-  /** Signs all that can be signed now. */
+  /** Signs all that can be signed now, and leaves what others go on to append meanwhile. */
   async makeAll(): Promise<void> {
-    while ((await this.#make()) !== undefined);
+    const { everyEvents } = this.#options;
+    while (((await this.#make())?.count ?? 0) >= everyEvents);
   }
 
   /** Signs what is left and ends; what a sink has not got by then it gets after the next start. */
@@ -81,8 +82,7 @@ export class CheckpointMaker {
     const { everyEvents, everyMs } = this.#options;
     const isTime = performance.now() >= this.#dueAtMs;
     const unsigned = await this.#unsigned();
-    if (unsigned >= everyEvents || (isTime && unsigned > 0))
-      while (((await this.#make())?.count ?? 0) >= everyEvents);
+    if (unsigned >= everyEvents || (isTime && unsigned > 0)) await this.makeAll();
     if (isTime) this.#dueAtMs = performance.now() + everyMs;
     this.#failing = false;
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CheckpointMaker, type CheckpointMakerOptions } from '../../src/audit/checkpoint-maker.ts';
 import type { CheckpointSink } from '../../src/audit/checkpoint-sink.ts';
+import type { CheckpointStore } from '../../src/audit/checkpoint-store.ts';
 import { fileSink } from '../../src/audit/file-sink.ts';
 import { httpSink } from '../../src/audit/http-sink.ts';
 import { makeCheckpoint } from '../../src/audit/make-checkpoint.ts';
@@ -78,6 +79,30 @@ test('what is not signed when a server ends is signed then', async () => {
     await maker.close();
     return (await checkpoints()).at(-1)?.total >= 5;
   });
+});
+
+test('a server ends also while others go on appending', async () => {
+  let others = 0;
+  const { checkpoints: signed } = store;
+  const busy: CheckpointStore = {
+    addKey: (...args) => signed.addKey(...args),
+    exclusively: async (work) => {
+      const made = await signed.exclusively(work);
+      others += 1;
+      if (others <= 20) await append(1, 1 + others);
+      return made;
+    },
+    last: () => signed.last(),
+    end: () => signed.end(),
+    from: (...args) => signed.from(...args),
+    sinks: () => signed.sinks(),
+    noteSent: (...args) => signed.noteSent(...args),
+    noteFailure: (...args) => signed.noteFailure(...args),
+  };
+  const maker = await start({ store: busy });
+  await append(5);
+  await maker.close();
+  expect(others).toBe(1);
 });
 
 test('of several makers each checkpoint is made by one', async () => {
