@@ -1,6 +1,7 @@
 import { setTimeout as after } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import { failed } from './carry-out.ts';
 import type { EffectQueue } from './effect-queue.ts';
@@ -71,8 +72,12 @@ export class Sweeper {
 
   /** One sweep. `olderThanMs`: what was enqueued more recently is left alone. */
   async sweep(olderThanMs = this.#options.enqueueAgainAfterMs): Promise<void> {
-    await this.#enqueueAgain(olderThanMs);
-    await this.#reportOverdue();
+    try {
+      await this.#enqueueAgain(olderThanMs);
+    } finally {
+      // Deadlines pass also while the queue is away.
+      await this.#reportOverdue();
+    }
   }
 
   async #run() {
@@ -106,8 +111,19 @@ export class Sweeper {
     const { outbox, batch, leaseMs } = this.#options;
     for (;;) {
       const overdue = await outbox.takeOverdue(batch, leaseMs);
-      for (const effect of overdue) await this.#report(effect);
+      for (const effect of overdue) await this.#reportAlone(effect);
       if (overdue.length < batch || this.#abort.signal.aborted) return;
+    }
+  }
+
+  /** One box of which no command can be decided holds up no other. */
+  async #reportAlone(effect: OverdueEffect) {
+    try {
+      await this.#report(effect);
+    } catch (err) {
+      if (err instanceof BoxledgerError && err.retry) throw err;
+      const { effectId } = effect;
+      this.#options.log.error({ err, effectId }, 'the passing of a deadline could not be submitted');
     }
   }
 

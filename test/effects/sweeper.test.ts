@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { CommandDoor } from '../../src/commands/door.ts';
 import { Dispatcher } from '../../src/effects/dispatcher.ts';
 import type { EffectQueue } from '../../src/effects/effect-queue.ts';
 import { Sweeper } from '../../src/effects/sweeper.ts';
@@ -102,6 +103,40 @@ test('an outcome that comes after the sweeper has reported the deadline is not h
   await eventually('the late outcome is refused', () => ended.length === 1);
   expect(ended).toEqual([null]);
   expect((await plane.view(box)).state).toBe('failed');
+});
+
+test('deadlines that pass while the queue is away are reported', async () => {
+  const box = await plane.startingBox(host);
+  await passDeadline(await effectOf(box));
+  const away: EffectQueue = {
+    enqueue: () => Promise.reject(new BoxledgerError('Unavailable', 'the queue is away')),
+    consume: () => Promise.reject(new Error('not here')),
+    close: async () => undefined,
+  };
+  const { store, door } = plane;
+  const sweeper = new Sweeper({ outbox: store.outbox, queue: away, door, log: silent });
+  await expect(sweeper.sweep(0)).rejects.toMatchObject({ code: 'Unavailable' });
+  expect((await plane.view(box)).state).toBe('failed');
+});
+
+test('a deadline that cannot be reported holds up no other', async () => {
+  const [stuck, other] = [await plane.startingBox(host), await plane.startingBox(host)];
+  await passDeadline(await effectOf(stuck));
+  await passDeadline(await effectOf(other));
+  const { store, door, queue } = plane;
+  const faulty: CommandDoor = {
+    submit: async (command, meta) => {
+      if ('boxId' in command && command.boxId === stuck)
+        throw new BoxledgerError('Internal', 'this box cannot be decided on');
+      return door.submit(command, meta);
+    },
+  };
+  await new Sweeper({ outbox: store.outbox, queue, door: faulty, log: silent, leaseMs: 1 }).sweep();
+  expect((await plane.view(other)).state).toBe('failed');
+  await eventually('the other is taken again', async () => {
+    await plane.sweeper.sweep();
+    return (await plane.view(stuck)).state === 'failed';
+  });
 });
 
 test('two sweepers report a deadline once', async () => {
