@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
 import type { Driver, Observation } from '../drivers/driver.ts';
@@ -119,12 +120,21 @@ export class Supervisor {
     this.#options.driver
       .ended(boxId, process, stop.signal)
       .then((exit) => this.#reportExit(view, boxId, exit))
-      .catch((err: unknown) => {
-        if (!stop.signal.aborted)
-          this.#options.log.error({ err, boxId }, 'the end of a box could not be reported');
+      .catch(async (err: unknown) => {
+        if (stop.signal.aborted) return;
+        this.#options.log.error(
+          { err, boxId },
+          'the end of a box could not be reported; it is waited for again',
+        );
+        await sleep(this.#options.backoff.maxMs, undefined, { signal: stop.signal, ref: false }).catch(
+          () => undefined, // nobody waits for it any more
+        );
+        return 'again' as const;
       })
-      .finally(() => {
-        if (this.#watches.get(boxId) === watch) this.#watches.delete(boxId);
+      .then((next) => {
+        if (this.#watches.get(boxId) !== watch) return;
+        this.#watches.delete(boxId);
+        if (next === 'again') this.#waitForEnd(view, process);
       });
   }
 

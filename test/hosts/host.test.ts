@@ -307,6 +307,22 @@ test('an end is reported once the database is back', async () => {
   await plane.until(boxId, 'stopped');
 });
 
+test('an end that could not be waited for is waited for again', async () => {
+  const flaky = createSimDriver({ world });
+  const ended = flaky.ended.bind(flaky);
+  let failures = 2;
+  Object.assign(flaky, {
+    ended: (...args: Parameters<typeof ended>) => {
+      failures -= 1;
+      return failures >= 0 ? Promise.reject(new Error('too many open files')) : ended(...args);
+    },
+  });
+  const host = await start({ driver: flaky });
+  const { boxId } = await runningBox(host);
+  driver.exit(boxId, exited);
+  expect((await plane.until(boxId, 'stopped')).exit).toEqual(exited);
+});
+
 test('a start that is given up while the database is away ends', async () => {
   const giveUp = new AbortController();
   const asked = gate();
