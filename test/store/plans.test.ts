@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { prepareAppend } from '../../src/store/append-request.ts';
+import { appendRequest, boxAppend, someBoxId, someHostId, someIntent } from '../support/append-request.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 
 let store: TestStore;
@@ -33,6 +35,30 @@ test.each([
     expect(plan).toContain('events_order');
     expect(plan).not.toContain('Seq Scan on events');
     await client.query('DEALLOCATE plan');
+  } finally {
+    client.release(true);
+  }
+});
+
+test('an append reads no table from end to end, however large', async () => {
+  await store.pool.query(
+    `INSERT INTO boxledger.heads (stream_id, tenant, version, hash, fingerprint, snapshot)
+     SELECT 'host/' || n, 'default', 1, sha256(''), 'f', '{}' FROM generate_series(1, 20000) n`,
+  );
+  await store.pool.query('ANALYZE boxledger.heads');
+  const [box, intent] = [someBoxId(), someIntent(someBoxId(), someHostId(), {})];
+  const first = await store.events.append(appendRequest([boxAppend({ box, effects: [intent] })]));
+  const after = first.kind === 'appended' ? first.streams[0] : undefined;
+  if (after === undefined) throw new Error(first.kind);
+  const next = boxAppend({ box, after, cancels: [intent.effectId] });
+  const client = await store.pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('SELECT boxledger.append($1)', [`[${prepareAppend(appendRequest([next])).json}]`]);
+    const { rows } = await client.query(
+      "SELECT relname FROM pg_stat_xact_user_tables WHERE relname IN ('heads', 'effects') AND seq_scan > 0",
+    );
+    expect(rows).toEqual([]);
   } finally {
     client.release(true);
   }
