@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type CheckpointSink, checkpointLine } from './checkpoint-sink.ts';
 
@@ -32,7 +33,7 @@ const readIfThere = async (file: string): Promise<string | undefined> => {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 };

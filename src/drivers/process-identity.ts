@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
+import { errnoOf } from '../kernel/errno.ts';
 
 /**
  * Who a pid is. A pid alone names nobody for long: the system gives it to the next process that comes. So every signal
@@ -78,7 +79,7 @@ export const signalProcess = async (identity: ProcessIdentity, signal: NodeJS.Si
     process.kill(identity.pid, signal);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false; // it ended since
+    if (errnoOf(error) === 'ESRCH') return false; // it ended since
     throw error;
   }
 };

@@ -12,6 +12,7 @@ import { BullmqEffectQueue, type QueueCarrier } from '../effects/bullmq-queue.ts
 import { postgresCarrier } from '../effects/postgres-carrier.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { systemUser } from '../sdk/system-user.ts';
@@ -142,7 +143,7 @@ const ownHostId = async (dataDir: string): Promise<HostId> => {
   try {
     return parseHostId((await readFile(file, 'utf8')).trim());
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
   const minted = randomIds.hostId();
   await writeAtomically(file, `${minted}\n`);

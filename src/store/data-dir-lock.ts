@@ -3,6 +3,7 @@ import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../events/process.ts';
 import { assert } from '../kernel/assert.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { identify, isRunning, parseIdentity } from './process-identity.ts';
 
@@ -74,7 +75,7 @@ const linked = async (draft: string, path: string): Promise<boolean> => {
     await link(draft, path);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
 };
@@ -85,7 +86,7 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
     const { ino } = await stat(path);
     return parseHolder(await readFile(path, 'utf8')) ?? { token: `damaged-${ino}`, identity: undefined };
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 };
@@ -105,6 +106,3 @@ const inUse = (dataDir: string, { identity }: Holder) =>
     help: 'Stop that server first, or use another --data-dir.',
     details: { pid: identity?.pid ?? null },
   });
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : undefined;

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { identify, isRunning } from './process-identity.ts';
 import type { StoreLog } from './store-log.ts';
@@ -55,7 +56,7 @@ export const pidIn = async (lockFile: string): Promise<number | undefined> => {
     const pid = Math.abs(Number.parseInt(await readFile(lockFile, 'utf8'), 10));
     return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 };
@@ -65,7 +66,7 @@ export const signalTo = async (identity: ProcessIdentity, signal: NodeJS.Signals
   try {
     process.kill(identity.pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 };
 

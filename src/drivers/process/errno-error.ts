@@ -1,5 +1,5 @@
+import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError, type ErrorCode } from '../../kernel/errors.ts';
-import { errnoOf } from './files.ts';
 
 const codes: Readonly<Record<string, ErrorCode>> = {
   ENOSPC: 'ResourceExhausted',

@@ -1,13 +1,9 @@
 import { execFile } from 'node:child_process';
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../kernel/errno.ts';
 
 /** Steps on files that a kill -9 at any moment leaves either undone or done. */
-
-export const errnoOf = (error: unknown): string | undefined => {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
-};
 
 /** Undefined when there is no such file. */
 export const readIfThere = async (path: string): Promise<string | undefined> => {

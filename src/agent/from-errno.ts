@@ -1,3 +1,4 @@
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError, type ErrorCode } from '../kernel/errors.ts';
 
 const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
@@ -21,9 +22,6 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   ENOMEM: 'ResourceExhausted',
   ENOSPC: 'ResourceExhausted',
 };
-
-export const errnoOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** An operating system's error as one of ours; `what` says what could not be done, without a full stop. */
 export const fromErrno = (error: unknown, what: string): BoxledgerError => {
