@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
 import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { identify, isRunning } from './process-identity.ts';
+import { identify, isAlive, signalProcess } from '../os/process-identity.ts';
 import type { StoreLog } from './store-log.ts';
 
 const run = promisify(execFile);
@@ -31,7 +31,7 @@ export const stopLeftOver = async (directory: string, log: StoreLog): Promise<vo
     log.warn({ pids, signal }, 'a Postgres of an earlier server still runs; stopping it');
     const postmaster = await pidIn(`${directory}/postmaster.pid`);
     const addressees = left.filter(({ pid }) => signal !== 'SIGINT' || pid === postmaster);
-    for (const identity of addressees) await signalTo(identity, signal);
+    for (const identity of addressees) await signalProcess(identity, signal);
     if (await allEnd(left, waitMs)) return;
   }
   throw new BoxledgerError('Unavailable', `a Postgres that uses ${directory} does not stop`, {
@@ -61,19 +61,10 @@ export const pidIn = async (lockFile: string): Promise<number | undefined> => {
   }
 };
 
-export const signalTo = async (identity: ProcessIdentity, signal: NodeJS.Signals): Promise<void> => {
-  if (!(await isRunning(identity))) return;
-  try {
-    process.kill(identity.pid, signal);
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
-  }
-};
-
 const allEnd = async (identities: readonly ProcessIdentity[], waitMs: number): Promise<boolean> => {
   const until = performance.now() + waitMs;
   for (;;) {
-    const running = await Promise.all(identities.map(isRunning));
+    const running = await Promise.all(identities.map(isAlive));
     if (!running.includes(true)) return true;
     if (performance.now() > until) return false;
     await sleep(pollMs);

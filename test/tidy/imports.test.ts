@@ -10,12 +10,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   kernel: [],
   events: ['kernel'],
   machines: ['kernel', 'events'],
+  os: ['kernel', 'events/process.ts'],
   commands: ['kernel', 'events', 'machines'],
   // The proof stands by itself: who verifies a log need not believe the program that wrote it.
   audit: ['kernel'],
   store: [
     'kernel',
     'events',
+    'os',
     'audit',
     'commands/event-store.ts',
     'commands/consumer-store.ts',
@@ -24,7 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'effects/outbox.ts',
   ],
   effects: ['kernel', 'events', 'commands'],
-  drivers: ['kernel', 'events'],
+  drivers: ['kernel', 'events', 'os'],
   guest: ['kernel', 'events', 'gen'],
   agent: ['kernel', 'events', 'gen'],
   hosts: ['kernel', 'events', 'commands', 'effects', 'drivers', 'guest'],

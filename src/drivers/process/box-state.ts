@@ -5,7 +5,7 @@ import type { Exit } from '../../events/process.ts';
 import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
-import { isAlive, readBootId, signalProcess } from '../process-identity.ts';
+import { isAlive, readBootId, signalProcess } from '../../os/process-identity.ts';
 import {
   type BootRecord,
   killedStatus,

@@ -3,7 +3,7 @@ import type { ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
 import { limits } from '../../kernel/limits.ts';
-import { isAlive, signalProcess } from '../process-identity.ts';
+import { isAlive, signalProcess } from '../../os/process-identity.ts';
 import type { BootRecord } from './boot-record.ts';
 import {
   canFreeze,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../../events/process.ts';
 import { errnoOf } from '../../kernel/errno.ts';
-import { isDead, readStat } from '../process-identity.ts';
+import { isDead, readStat } from '../../os/process-identity.ts';
 import { readIfThere } from './files.ts';
 
 /**

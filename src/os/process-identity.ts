@@ -48,8 +48,14 @@ export const readStat = async (pid: number): Promise<ProcessStat | undefined> =>
   return line === undefined ? undefined : parseStat(line);
 };
 
+/** The process that has `pid` now; undefined when none lives (one that only waits to be reaped does not). */
+export const identify = async (pid: number): Promise<ProcessIdentity | undefined> => {
+  const startTime = await startTimeOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime, bootId: await readBootId() };
+};
+
 /** Start time of a live process in the system's own unit, as the shim writes it too; undefined for none or a dead one. */
-export const startTimeOf = async (pid: number): Promise<string | undefined> => {
+const startTimeOf = async (pid: number): Promise<string | undefined> => {
   if (isLinux) {
     const stat = await readStat(pid);
     return stat === undefined || isDead(stat) ? undefined : stat.startTime;
