@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
 import { errnoOf } from '../kernel/errno.ts';
+import { readIfThere } from './files.ts';
 
 /**
  * Who a pid is. A pid alone names nobody for long: the system gives it to the next process that comes. So every signal
@@ -44,7 +45,7 @@ export const parseStat = (line: string): ProcessStat | undefined => {
 
 /** Undefined when there is no such process. Linux only. */
 export const readStat = async (pid: number): Promise<ProcessStat | undefined> => {
-  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(goneAsUndefined);
+  const line = await readIfThere(`/proc/${pid}/stat`);
   return line === undefined ? undefined : parseStat(line);
 };
 
@@ -101,10 +102,4 @@ const ps = async (args: readonly string[]): Promise<string> => {
     if ((error as { code?: unknown }).code === 1) return '';
     throw error;
   }
-};
-
-/** A process may end between two looks at it. */
-const goneAsUndefined = (error: NodeJS.ErrnoException): undefined => {
-  if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
-  throw error;
 };

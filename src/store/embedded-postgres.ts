@@ -2,12 +2,13 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { writeWhole } from '../os/files.ts';
 import { databaseError } from './database-errors.ts';
 import { openLauncher, type PostgresLauncher } from './postgres-launcher.ts';
 import { removeStaleLocks, stopLeftOver } from './postmaster.ts';
@@ -108,11 +109,7 @@ const makeHome = async (dataDir: string) => {
 /** The password made at the first start. */
 const keepPassword = async (home: string): Promise<string> => {
   const path = join(home, 'password');
-  if (!existsSync(path)) {
-    const draft = `${path}.draft`;
-    await writeFile(draft, randomBytes(24).toString('base64url'), { mode: 0o600 });
-    await rename(draft, path);
-  }
+  if (!existsSync(path)) await writeWhole(path, randomBytes(24).toString('base64url'));
   return readFile(path, 'utf8');
 };
 

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readlink, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
-import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { readIfThere } from '../os/files.ts';
 import { identify, isAlive, signalProcess } from '../os/process-identity.ts';
 import type { StoreLog } from './store-log.ts';
 
@@ -52,13 +52,8 @@ export const removeStaleLocks = async (lockFiles: readonly string[]): Promise<vo
 
 /** First line of a lock file of Postgres: its pid, negative for a stand-alone backend. */
 export const pidIn = async (lockFile: string): Promise<number | undefined> => {
-  try {
-    const pid = Math.abs(Number.parseInt(await readFile(lockFile, 'utf8'), 10));
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const pid = Math.abs(Number.parseInt((await readIfThere(lockFile)) ?? '', 10));
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
 };
 
 const allEnd = async (identities: readonly ProcessIdentity[], waitMs: number): Promise<boolean> => {

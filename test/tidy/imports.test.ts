@@ -13,7 +13,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   os: ['kernel', 'events/process.ts'],
   commands: ['kernel', 'events', 'machines'],
   // The proof stands by itself: who verifies a log need not believe the program that wrote it.
-  audit: ['kernel'],
+  audit: ['kernel', 'os'],
   store: [
     'kernel',
     'events',

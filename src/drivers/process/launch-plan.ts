@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BoxId } from '../../kernel/ids.ts';
-import { readIfThere } from './files.ts';
+import { readIfThere } from '../../os/files.ts';
 import type { AttemptLayout } from './layout.ts';
 import { bootMark } from './process-tree.ts';
 import type { ScriptFiles } from './scripts.ts';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../../events/process.ts';
 import { errnoOf } from '../../kernel/errno.ts';
+import { readIfThere } from '../../os/files.ts';
 import { isDead, readStat } from '../../os/process-identity.ts';
-import { readIfThere } from './files.ts';
 
 /**
  * Which processes a box has, where no cgroup says so: the descendants of its outermost process, and, where no pid
