@@ -26,7 +26,7 @@ export interface BoxProcesses {
 }
 
 /** Live processes of the box, the outermost one included, the shim not. */
-export const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
+const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
   const pids = await membersOf(box.record.cgroup);
   if (pids !== undefined) {
     // The outermost process joins the group as its first step; until then it is alone.
