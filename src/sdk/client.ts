@@ -130,14 +130,7 @@ export const connect = (options: ConnectOptions): Client => {
       return { box: boxOf(response.box), created: response.created };
     },
     get: async (box, to = {}) => changed(await call(to, (...rest) => boxes.get({ box }, ...rest))),
-    list: (query = {}) =>
-      boxesOf(
-        channel,
-        query,
-        (page) =>
-          (...rest) =>
-            boxes.list(ListRequest.create(page), ...rest),
-      ),
+    list: (query = {}) => listAll(channel, query),
     start: async (box, to = {}) => {
       const request = change(box, to);
       return changed(await call(to, (...rest) => boxes.start(request, ...rest)));
@@ -180,6 +173,15 @@ export const connect = (options: ConnectOptions): Client => {
 };
 
 type CallArguments<Response> = [CallOptions, Parameters<typeof callUnary<Response>>[2]];
+
+const listAll = (channel: Channel, query: BoxQuery & CallOptions) =>
+  boxesOf(
+    channel,
+    query,
+    (page) =>
+      (...rest) =>
+        channel.boxes.list(ListRequest.create(page), ...rest),
+  );
 
 async function* watchBoxes(
   channel: Channel,
