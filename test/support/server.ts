@@ -33,6 +33,9 @@ export interface TestServer {
   stop(): Promise<number | NodeJS.Signals>;
 }
 
+/** Every server of this test file, for those that a failed test leaves behind. */
+const started: { readonly dataDir: string; readonly kill: () => Promise<void> }[] = [];
+
 /** A real server in a process of its own, from the built sources. Resolves when it serves; rejects when it ends first. */
 export const startServer = async (options: ServerOptions): Promise<TestServer> => {
   const child = spawn(process.execPath, [bin, 'serve', ...serveArguments(options)], {
@@ -44,6 +47,11 @@ export const startServer = async (options: ServerOptions): Promise<TestServer> =
     log += text;
   });
   const ended = once(child, 'close').then(([code, signal]) => signal ?? code);
+  const kill = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  started.push({ dataDir: options.dataDir, kill });
   const ready = await Promise.race([
     readyLine(child),
     ended.then((how) => new Error(`serve ended (${how}) before it was ready:\n${log}`)),
@@ -54,10 +62,7 @@ export const startServer = async (options: ServerOptions): Promise<TestServer> =
     pid: child.pid ?? 0,
     log: () => log,
     ended,
-    kill: async () => {
-      child.kill('SIGKILL');
-      await ended;
-    },
+    kill,
     stop: () => {
       child.kill('SIGTERM');
       return ended;
@@ -98,6 +103,7 @@ export interface DataDir {
 export const createDataDir = async (): Promise<DataDir> => {
   const path = await mkdtemp(join(tmpdir(), 'bl-'));
   const remove = async () => {
+    for (const server of started) if (server.dataDir.startsWith(path)) await server.kill();
     if (existsSync(join(path, 'run'))) {
       const driver = await createProcessDriver({ dataDir: path, agentPath });
       for (const boxId of await driver.list()) await driver.kill(boxId);
