@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { urlOf } from './embedded-postgres.ts';
+import { urlOf } from './postgres-cluster.ts';
 
 /** Where the embedded Postgres of the server that uses a data dir can be reached, for who may read that dir. */
 export const runningPostgresUrl = async (dataDir: string): Promise<string> => {
