@@ -9,7 +9,6 @@ import {
   boxId,
   boxStream,
   commandId,
-  correlationId,
   defaultTenant,
   noVersion,
   type Version,
@@ -17,6 +16,7 @@ import {
 } from '../src/kernel/ids.ts';
 import { timestampFromMs } from '../src/kernel/time.ts';
 import type { Operation } from './load.ts';
+import { provenanceOf } from './provenance.ts';
 
 /** A stream's end, as its only writer knows it. */
 interface End {
@@ -53,15 +53,7 @@ const requestFor = (id: BoxId, end: End): AppendRequest => {
       digest: `${id}-${next}`,
       answer: { kind: 'accepted', streamId: boxStream(id), version: next },
     },
-    provenance: {
-      tenant: defaultTenant,
-      actor: { kind: 'system', id: 'bench' },
-      reason: null,
-      commandId: command,
-      correlationId: correlationId(randomUUID()),
-      causationId: null,
-      traceparent: null,
-    },
+    provenance: provenanceOf(command),
     occurredAt: timestampFromMs(Date.now()),
     streams: [
       {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
+import { withConnection } from '../src/store/database.ts';
 import { openEmbeddedPostgres } from '../src/store/embedded-postgres.ts';
 import type { StoreLog } from '../src/store/store-log.ts';
 
@@ -28,7 +28,7 @@ export const openBenchDatabase = async (log: StoreLog): Promise<BenchDatabase> =
 
 const createOn = async (serverUrl: string, closeServer: () => Promise<void>): Promise<BenchDatabase> => {
   const name = `boxledger_bench_${randomBytes(6).toString('hex')}`;
-  const serverVersion = await onServer(serverUrl, async (client) => {
+  const serverVersion = await withConnection(serverUrl, async (client) => {
     await client.query(`CREATE DATABASE ${name}`);
     const { rows } = await client.query<{ server_version: string }>('SHOW server_version');
     return rows[0]?.server_version.split(' ')[0] ?? 'unknown';
@@ -39,21 +39,8 @@ const createOn = async (serverUrl: string, closeServer: () => Promise<void>): Pr
     url: url.href,
     serverVersion,
     close: async () => {
-      await onServer(serverUrl, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
+      await withConnection(serverUrl, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
       await closeServer();
     },
   };
-};
-
-const onServer = async <Result>(
-  url: string,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> => {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 };

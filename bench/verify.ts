@@ -6,20 +6,12 @@ import type { StreamAppend } from '../src/commands/event-store.ts';
 import type { BoxEvent } from '../src/events/box-events.ts';
 import { assert } from '../src/kernel/assert.ts';
 import { noCrash } from '../src/kernel/crash-point.ts';
-import {
-  boxId,
-  boxStream,
-  commandId,
-  correlationId,
-  defaultTenant,
-  hostId,
-  noVersion,
-  version,
-} from '../src/kernel/ids.ts';
+import { boxId, boxStream, commandId, hostId, noVersion, version } from '../src/kernel/ids.ts';
 import { timestampFromMs } from '../src/kernel/time.ts';
 import { PostgresAuditLog } from '../src/store/postgres-audit-log.ts';
 import { openStore, type Store } from '../src/store/store.ts';
 import type { StoreLog } from '../src/store/store-log.ts';
+import { provenanceOf } from './provenance.ts';
 import type { Row } from './report.ts';
 
 const streams = 1_000;
@@ -85,15 +77,7 @@ const fill = async (store: Store) => {
         digest: 'bench',
         answer: { kind: 'accepted', streamId: stream.streamId, version: version(eventsEach) },
       },
-      provenance: {
-        tenant: defaultTenant,
-        actor: { kind: 'user', id: 'bench' },
-        reason: null,
-        commandId: command,
-        correlationId: correlationId(randomUUID()),
-        causationId: null,
-        traceparent: null,
-      },
+      provenance: provenanceOf(command),
       occurredAt: timestampFromMs(Date.now()),
       streams: [stream],
       settles: null,

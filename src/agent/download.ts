@@ -5,7 +5,7 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { DownloadRequest, DownloadResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
-import { fromErrno } from './errno.ts';
+import { fromErrno } from './from-errno.ts';
 import { pack } from './pack.ts';
 import { resolveInBox } from './transfer-paths.ts';
 

@@ -2,9 +2,10 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, readlink, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { Header, type HeaderData, Pax } from 'tar';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
-import { errnoOf, fromErrno } from './errno.ts';
+import { fromErrno } from './from-errno.ts';
 
 const blockBytes = 512;
 const endMark = Buffer.alloc(2 * blockBytes);

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { errnoOf } from './errno.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { runningGroups } from './process-table.ts';
 
 /** How often to look whether a group is gone: for processes that are not our children there is no event. */

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { ExecStart, TerminalSize } from '../gen/guest/v1/guest.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Environment } from './environment.ts';
-import { errnoOf, fromErrno } from './errno.ts';
+import { fromErrno } from './from-errno.ts';
 
 export interface ProgramEnd {
   readonly code: number | null;

@@ -14,8 +14,9 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, link, lstat, mkdir, open, rename, rmdir, symlink, unlink, utimes } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { errnoOf, fromErrno } from './errno.ts';
+import { fromErrno } from './from-errno.ts';
 import { refusedEntry } from './transfer-paths.ts';
 
 /** Entries of one archive; what is remembered of each until the commit is its path. */

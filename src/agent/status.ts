@@ -1,27 +1,13 @@
-import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
+import { Metadata, type StatusObject } from '@grpc/grpc-js';
 import { ErrorDetail } from '../gen/guest/v1/guest.ts';
-import { BoxledgerError, type ErrorCode } from '../kernel/errors.ts';
-
-const statusOfCode: Readonly<Record<ErrorCode, status>> = {
-  InvalidArgument: status.INVALID_ARGUMENT,
-  NotFound: status.NOT_FOUND,
-  AlreadyExists: status.ALREADY_EXISTS,
-  InvalidState: status.FAILED_PRECONDITION,
-  Conflict: status.ABORTED,
-  ResourceExhausted: status.RESOURCE_EXHAUSTED,
-  Unsupported: status.UNIMPLEMENTED,
-  DeadlineExceeded: status.DEADLINE_EXCEEDED,
-  Unavailable: status.UNAVAILABLE,
-  Unauthenticated: status.UNAUTHENTICATED,
-  PermissionDenied: status.PERMISSION_DENIED,
-  Internal: status.INTERNAL,
-};
+import { BoxledgerError } from '../kernel/errors.ts';
+import { statusOfCode } from '../wire/status-codes.ts';
 
 /** Trailing metadata must fit into one HTTP/2 header block, whatever a message names. */
 const messageMaxCharacters = 1000;
 const faultsMax = 10;
 
-/** What the host is told of an error: the one place where the agent's errors become statuses. */
+/** What the host is told of an error. */
 export const statusOf = (error: unknown): StatusObject => {
   const known = error instanceof BoxledgerError ? error : unexpected(error);
   const errno = known.details['errno'];

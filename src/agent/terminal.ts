@@ -9,8 +9,8 @@ import { access, constants, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { TerminalSize } from '../gen/guest/v1/guest.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { errnoOf } from './errno.ts';
 import { type Launch, type Program, spawned } from './program.ts';
 
 /** Starts the program on a terminal. Throws `Unsupported` where the box has no `script`. */

@@ -1,7 +1,7 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
-import { errnoOf } from './errno.ts';
+import { errnoOf } from '../kernel/errno.ts';
 
 /** `sun_path` less its NUL; Linux has 108 bytes, macOS 104. */
 const pathMaxBytes = 103;

@@ -1,5 +1,5 @@
 import type { BoxRecord } from '../commands/event-store.ts';
-import type { Failure } from '../events/failure.ts';
+import { failureOf } from '../events/failure.ts';
 import type { ExecResponse } from '../gen/boxledger/v1/box_service.ts';
 import type { ExecInput, ExecOutput, GuestExec } from '../guest/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
@@ -142,11 +142,6 @@ const inputOf = (request: ExecParsed): ExecInput => {
 
 const fault = (field: string, problem: string) =>
   BoxledgerError.fromRefusal(invalidArgument([{ field, problem }]));
-
-const failureOf = (cause: unknown): Failure =>
-  cause instanceof BoxledgerError
-    ? { code: cause.code, message: cause.message, details: cause.details }
-    : { code: 'Internal', message: cause instanceof Error ? cause.message : String(cause) };
 
 /** The same error, saying which exec of which box it is about. */
 const inExec = (cause: unknown, { execId }: ExecRecord, { boxId, name }: BoxRecord): unknown =>

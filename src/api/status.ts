@@ -1,27 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
+import { Metadata, type StatusObject } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 import type { Logger } from 'pino';
-import { BoxledgerError, type ErrorCode, type Fault } from '../kernel/errors.ts';
+import { BoxledgerError, type Fault } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import { limits, utf8Bytes } from '../kernel/limits.ts';
-
-/** The one place where a code of ours becomes one of gRPC's. */
-export const statusOfCode = {
-  InvalidArgument: status.INVALID_ARGUMENT,
-  NotFound: status.NOT_FOUND,
-  AlreadyExists: status.ALREADY_EXISTS,
-  InvalidState: status.FAILED_PRECONDITION,
-  Conflict: status.ABORTED,
-  ResourceExhausted: status.RESOURCE_EXHAUSTED,
-  Unsupported: status.UNIMPLEMENTED,
-  DeadlineExceeded: status.DEADLINE_EXCEEDED,
-  Unavailable: status.UNAVAILABLE,
-  Unauthenticated: status.UNAUTHENTICATED,
-  PermissionDenied: status.PERMISSION_DENIED,
-  Internal: status.INTERNAL,
-} as const satisfies Record<ErrorCode, status>;
+import { statusOfCode } from '../wire/status-codes.ts';
 
 const domain = 'boxledger';
 const detailsKey = 'grpc-status-details-bin';

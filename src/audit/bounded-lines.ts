@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { BoxledgerError } from '../kernel/errors.ts';
 
 /** No event is larger; a line that is has not been written by us. */
-export const lineMaxBytes = 8 * 1024 * 1024;
+const lineMaxBytes = 8 * 1024 * 1024;
 const chunkBytes = 1024 * 1024;
 
 /** The lines of a file, some at a time, without ever holding more than one line and one chunk. UTF-8, faults replaced. */

@@ -3,6 +3,11 @@ import type { JsonValue } from '../kernel/json.ts';
 import { canonicalJson } from './canonical-json.ts';
 import type { StoredEvent } from './stored-event.ts';
 
+/**
+ * The hash of an event as docs/log-format.md has it, from the text of its row. Written apart from `store/event-hash.ts`, which
+ * the log is written with: a proof by the writer’s own code would prove the writer’s mistakes. A test holds the two together.
+ */
+
 /** What stands for the previous hash before the first event of a stream. */
 export const noHash = '0'.repeat(64);
 

@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { readIfThere, writeWhole } from '../os/files.ts';
 import { type CheckpointSink, checkpointLine } from './checkpoint-sink.ts';
 
 /** Keeps each checkpoint as a file of its own in a directory, which may be on another machine's disk. */
@@ -16,23 +17,6 @@ export const fileSink = (directory: string): CheckpointSink => ({
       throw new BoxledgerError('Conflict', `${file} holds another checkpoint ${sequence}`, {
         help: 'The log has been made anew behind what was signed, or the directory is another log’s.',
       });
-    const draft = `${file}.draft`;
-    const handle = await open(draft, 'w', 0o644);
-    try {
-      await handle.writeFile(line);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(draft, file);
+    await writeWhole(file, line, { mode: 0o644, flush: true });
   },
 });
-
-const readIfThere = async (file: string): Promise<string | undefined> => {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-};

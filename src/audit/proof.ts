@@ -10,7 +10,7 @@ import { isIncluded, trustedCheckpoint } from './inclusion.ts';
 import type { AuditedEvent, Inclusion } from './log-parts.ts';
 import type { KeyRing } from './public-keys.ts';
 
-export const proofFormat = 'boxledger-proof/1';
+const proofFormat = 'boxledger-proof/1';
 
 /** That an event was in the log, as it is, at its place, when a checkpoint was signed. */
 export interface Proof {

@@ -7,6 +7,7 @@ import {
 } from 'node:crypto';
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { keyIdOf, publicKeyHex } from './public-keys.ts';
 
@@ -54,9 +55,10 @@ const readIfThere = async (file: string): Promise<string | undefined> => {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException; // what `fs` throws
-    if (code === 'ENOENT') return undefined;
-    throw new BoxledgerError('InvalidArgument', `key file ${file}: cannot be read (${code})`, { cause });
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw new BoxledgerError('InvalidArgument', `key file ${file}: cannot be read (${errnoOf(cause)})`, {
+      cause,
+    });
   }
 };
 
@@ -75,7 +77,7 @@ const makeKey = async (file: string): Promise<string> => {
     await link(draft, file); // fails when there is one already
     return text;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (errnoOf(error) !== 'EEXIST') throw error;
     return await readFile(file, 'utf8');
   } finally {
     await rm(draft, { force: true });

@@ -11,7 +11,7 @@ interface Chain {
   readonly computed: string | undefined;
 }
 
-/** Streams that are followed at once: some 30 MB. */
+/** Streams that are followed at once: some tens of megabytes. */
 const streamsMax = 200_000;
 const all = 0x1_0000_0000;
 /** Missing versions that are named one by one; a longer gap is one finding. */

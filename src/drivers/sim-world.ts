@@ -2,6 +2,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type Exit, exitSchema } from '../events/process.ts';
 import { boxIdSchema } from '../events/schemas.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import type { BoxId } from '../kernel/ids.ts';
 
 /** What is so of one simulated box. */
@@ -91,7 +92,7 @@ const readLines = (path: string): readonly string[] => {
   try {
     return readFileSync(path, 'utf8').split('\n').slice(0, -1);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
 };

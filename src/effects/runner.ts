@@ -3,16 +3,17 @@ import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
 import type { BoxView } from '../events/box-view.ts';
 import type { EffectIntent, EffectOutcome } from '../events/effects.ts';
+import { failureOf } from '../events/failure.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId, EffectId, HostId } from '../kernel/ids.ts';
+import type { JsonObject } from '../kernel/json.ts';
 import type { Clock } from '../kernel/ports.ts';
 import { type Backoff, backoffMs } from './backoff.ts';
 import { BoxLanes } from './box-lanes.ts';
 import { carryOut, failed } from './carry-out.ts';
 import type { EffectHandlers } from './effect-handler.ts';
 import type { Consumer, DeliveryAnswer, EffectQueue } from './effect-queue.ts';
-import { errorJson, failureOf } from './failure-of.ts';
 import { HeldClaim } from './held-claim.ts';
 import type { ClaimedEffect, Outbox } from './outbox.ts';
 import { settleCommand } from './settle-command.ts';
@@ -229,3 +230,9 @@ type End =
   | { readonly kind: 'again'; readonly delayMs: number; readonly error: unknown }
   /** Nobody would hear an outcome. */
   | { readonly kind: 'unheard' };
+
+/** For the outbox, where the last error of an effect that was handed back is kept. */
+const errorJson = (error: unknown): JsonObject => {
+  const { details, ...rest } = failureOf(error);
+  return details === undefined ? rest : { ...rest, details };
+};

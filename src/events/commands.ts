@@ -27,7 +27,7 @@ export const stopTimeoutSchema = durationMsSchema.max(
 );
 
 /** What a box can be asked to do, by its users and by the system itself. */
-export const boxCommandSchema = z.discriminatedUnion('type', [
+const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.create', { name: nameSchema, options: boxOptionsSchema }),
   /** `placement` is chosen before the command enters; the statechart uses it only if it starts the box. */
   boxCommand('box.start', { placement: placementSchema }),
@@ -51,7 +51,7 @@ export type BoxCommand = z.infer<typeof boxCommandSchema>;
 const execCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), execId: execIdSchema, ...fields });
 
-export const execCommandSchema = z.discriminatedUnion('type', [
+const execCommandSchema = z.discriminatedUnion('type', [
   execCommand('exec.request', { boxId: boxIdSchema, generation: z.int().positive(), spec: execSpecSchema }),
   execCommand('exec.reportStarted', { pid: z.int().positive() }),
   execCommand('exec.reportExited', {
@@ -69,7 +69,7 @@ export type ExecCommand = z.infer<typeof execCommandSchema>;
 const hostCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), hostId: hostIdSchema, ...fields });
 
-export const hostCommandSchema = z.discriminatedUnion('type', [
+const hostCommandSchema = z.discriminatedUnion('type', [
   hostCommand('host.join', {
     hostname: boundedText(256),
     driver: z.enum(['process', 'qemu', 'sim']),

@@ -23,7 +23,7 @@ export const domainEventSchema = z.discriminatedUnion('type', [
 export type DomainEvent = BoxEvent | ExecEvent | HostEvent;
 
 /** Where an event came from: the same for all events of one command. */
-export const provenanceSchema = z.strictObject({
+const provenanceSchema = z.strictObject({
   tenant: tenantIdSchema,
   actor: actorSchema,
   /** The caller's words, if any. */

@@ -1,27 +1,8 @@
-import { type Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import type { Metadata, ServiceError } from '@grpc/grpc-js';
 import { z } from 'zod';
 import { ErrorDetail } from '../gen/guest/v1/guest.ts';
-import { BoxledgerError, type ErrorCode } from '../kernel/errors.ts';
-
-const codeOfStatus: Readonly<Record<status, ErrorCode>> = {
-  [status.OK]: 'Internal',
-  [status.CANCELLED]: 'Unavailable', // not by us: the agent dropped the call
-  [status.UNKNOWN]: 'Internal',
-  [status.INVALID_ARGUMENT]: 'InvalidArgument',
-  [status.DEADLINE_EXCEEDED]: 'DeadlineExceeded',
-  [status.NOT_FOUND]: 'NotFound',
-  [status.ALREADY_EXISTS]: 'AlreadyExists',
-  [status.PERMISSION_DENIED]: 'PermissionDenied',
-  [status.RESOURCE_EXHAUSTED]: 'ResourceExhausted',
-  [status.FAILED_PRECONDITION]: 'InvalidState',
-  [status.ABORTED]: 'Conflict',
-  [status.OUT_OF_RANGE]: 'InvalidArgument',
-  [status.UNIMPLEMENTED]: 'Unsupported',
-  [status.INTERNAL]: 'Internal',
-  [status.UNAVAILABLE]: 'Unavailable',
-  [status.DATA_LOSS]: 'Internal',
-  [status.UNAUTHENTICATED]: 'Unauthenticated',
-};
+import { BoxledgerError } from '../kernel/errors.ts';
+import { codeOfStatus } from '../wire/status-codes.ts';
 
 /** What a guest says of an error is shown to users: no control characters, and no more than a screen of it. */
 const textMaxCharacters = 1000;
@@ -37,14 +18,13 @@ const detailSchema = z.object({
   errno: z.string().regex(/^[A-Z0-9]{0,32}$/),
 });
 
-/** A call's failure as one of our errors: the one place where the guest's statuses become codes. */
+/** A call's failure as one of our errors. */
 export const fromStatus = (error: unknown): BoxledgerError => {
   if (!isServiceError(error))
     return new BoxledgerError('Unavailable', 'the call to the guest broke', { cause: error });
-  const code = Object.hasOwn(codeOfStatus, error.code) ? codeOfStatus[error.code] : 'Internal';
   const message = guestText.parse(error.details);
   const detail = detailOf(error.metadata);
-  return new BoxledgerError(code, message, {
+  return new BoxledgerError(codeOfStatus(error.code), message, {
     cause: error,
     help: detail.help || undefined,
     faults: detail.faults,

@@ -1,7 +1,6 @@
 import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
-import { failureOf } from '../effects/failure-of.ts';
 import type { EffectResult } from '../events/effects.ts';
-import type { Failure } from '../events/failure.ts';
+import { type Failure, failureOf } from '../events/failure.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import { withinLimit } from './time-limit.ts';
 import type { Workshop } from './workshop.ts';

@@ -1,8 +1,7 @@
 import type { Observation } from '../drivers/driver.ts';
 import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
-import { failureOf } from '../effects/failure-of.ts';
 import type { EffectResult } from '../events/effects.ts';
-import type { Failure } from '../events/failure.ts';
+import { type Failure, failureOf } from '../events/failure.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { withinLimit } from './time-limit.ts';

@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.ts';
 
 /**
- * The codes a caller can meet. Each is mapped to a wire status in one place (`api/status.ts`).
+ * The codes a caller can meet. Each is mapped to a wire status in one place (`wire/status-codes.ts`).
  * `retry` of an error says whether the same call may succeed later without anything being changed.
  */
 export const errorCodes = [

@@ -20,10 +20,10 @@ export const idLength = 16;
 const random = `[${idAlphabet}]{${idLength}}`;
 
 export const boxIdPattern = new RegExp(`^bx_${random}$`);
-export const execIdPattern = new RegExp(`^ex_${random}$`);
-export const hostIdPattern = new RegExp(`^hs_${random}$`);
+const execIdPattern = new RegExp(`^ex_${random}$`);
+const hostIdPattern = new RegExp(`^hs_${random}$`);
 /** Printable ASCII without white space: it travels in headers and job payloads. */
-export const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
+const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** As Docker's container names, but at most 63 bytes. */
 export const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 export const streamIdPattern = new RegExp(`^(box/bx_${random}|exec/ex_${random}|host/hs_${random})$`);

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
 import pino from 'pino';
+import { withConnection } from '../store/database.ts';
 import { openEmbeddedPostgres } from '../store/embedded-postgres.ts';
 
 const bin = fileURLToPath(new URL('../../bin/boxledger.mjs', import.meta.url));
@@ -22,7 +22,7 @@ export const auditLog = async (
     const honest = await verify(postgres.url, say);
     say('\n▸ the same on a copy, in which a superuser has switched the triggers off and edited one row');
     const copyUrl = await copyDatabase(postgres.url);
-    await onDatabase(copyUrl, async (client) => {
+    await withConnection(copyUrl, async (client) => {
       await client.query('SET session_replication_role = replica');
       await client.query(
         `UPDATE boxledger.events SET actor_id = 'somebody else' WHERE stream_id = $1 AND type = 'box.removed'`,
@@ -56,19 +56,6 @@ const copyDatabase = async (databaseUrl: string): Promise<string> => {
     return url.href;
   };
   const original = new URL(databaseUrl).pathname.slice(1);
-  await onDatabase(of('postgres'), (client) => client.query(`CREATE DATABASE copy TEMPLATE ${original}`));
+  await withConnection(of('postgres'), (client) => client.query(`CREATE DATABASE copy TEMPLATE ${original}`));
   return of('copy');
-};
-
-const onDatabase = async <Result>(
-  url: string,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> => {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 };

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -14,6 +13,7 @@ import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { readIfThere, writeWhole } from '../os/files.ts';
 import { systemUser } from '../sdk/system-user.ts';
 import { Cleaner, type Retention } from '../store/cleaning.ts';
 import { lockDataDir } from '../store/data-dir-lock.ts';
@@ -77,7 +77,9 @@ export const serve = async (
     teardown.add('plane', () => plane.close());
     const { host, port } = options.listen;
     const grpc = await plane.api.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`);
-    await writeAtomically(join(dataDir, 'server.json'), JSON.stringify({ grpc, pid: process.pid }));
+    await writeWhole(join(dataDir, 'server.json'), JSON.stringify({ grpc, pid: process.pid }), {
+      flush: true,
+    });
     teardown.add('server.json', () => rm(join(dataDir, 'server.json'), { force: true }));
     ready({ grpc, dataDir });
     await aborted(signal);
@@ -139,13 +141,10 @@ export const openDriver = async (
 /** Minted once for each data dir: what it holds of boxes is this host's. */
 const ownHostId = async (dataDir: string): Promise<HostId> => {
   const file = join(dataDir, 'host-id');
-  try {
-    return parseHostId((await readFile(file, 'utf8')).trim());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+  const kept = await readIfThere(file);
+  if (kept !== undefined) return parseHostId(kept.trim());
   const minted = randomIds.hostId();
-  await writeAtomically(file, `${minted}\n`);
+  await writeWhole(file, `${minted}\n`, { flush: true });
   return minted;
 };
 
@@ -165,12 +164,6 @@ const readToken = async (file: string): Promise<string> => {
 
 /** Who a caller on this machine is taken to be that does not say otherwise. */
 const localActor = (): Actor => ({ kind: 'user', id: systemUser() });
-
-const writeAtomically = async (file: string, text: string): Promise<void> => {
-  const temporary = `${file}.${randomBytes(4).toString('hex')}`;
-  await writeFile(temporary, text, { mode: 0o600, flush: true });
-  await rename(temporary, file);
-};
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {

@@ -75,7 +75,7 @@ export const openChannel = ({ address, token, actor, retries = 3 }: ConnectOptio
 };
 
 type Callback<Response> = (error: ServiceError | null, response: Response) => void;
-type Send<Response> = (
+export type Send<Response> = (
   metadata: Metadata,
   options: GrpcCallOptions,
   callback: Callback<Response>,

@@ -3,7 +3,6 @@ import {
   CreateRequest,
   type CreateResponse,
   ListRequest,
-  type ListResponse,
   type MetricsResponse,
   WatchRequest,
   type WatchResponse,
@@ -11,6 +10,7 @@ import {
 import type { Event } from '../gen/boxledger/v1/event.ts';
 import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_service.ts';
 import { boxOf } from './box-of.ts';
+import { boxesOf } from './box-pages.ts';
 import type { BoxQuery } from './box-query.ts';
 import {
   type CallOptions,
@@ -174,28 +174,14 @@ export const connect = (options: ConnectOptions): Client => {
 
 type CallArguments<Response> = [CallOptions, Parameters<typeof callUnary<Response>>[2]];
 
-async function* listAll(
-  channel: Channel,
-  {
-    states = [],
-    labels = {},
-    namePrefix = '',
-    includeRemoved = false,
-    pageSize = 0,
-    ...to
-  }: BoxQuery & CallOptions,
-): AsyncGenerator<Box, void, undefined> {
-  const query = { states: [...states], labels: { ...labels }, namePrefix, includeRemoved, pageSize };
-  let pageToken = '';
-  do {
-    const request = ListRequest.create({ ...query, pageToken });
-    const page = await callUnary<ListResponse>(channel, to, (...rest) =>
-      channel.boxes.list(request, ...rest),
-    );
-    yield* page.boxes;
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-}
+const listAll = (channel: Channel, query: BoxQuery & CallOptions) =>
+  boxesOf(
+    channel,
+    query,
+    (page) =>
+      (...rest) =>
+        channel.boxes.list(ListRequest.create(page), ...rest),
+  );
 
 async function* watchBoxes(
   channel: Channel,

@@ -7,12 +7,12 @@ import {
   type ExplainResponse,
   type GetAtResponse,
   ListAtRequest,
-  type ListAtResponse,
   type WhyRequest,
   type WhyResponse,
   type Moment as WireMoment,
 } from '../gen/boxledger/v1/history_service.ts';
 import { boxOf } from './box-of.ts';
+import { boxesOf } from './box-pages.ts';
 import type { BoxQuery } from './box-query.ts';
 import { type CallOptions, type Channel, callUnary } from './channel.ts';
 
@@ -55,7 +55,14 @@ export const openHistory = (channel: Channel): HistoryClient => {
       );
       return { ...answer, box: boxOf(answer.box) };
     },
-    listAt: (at, query = {}) => listAllAt(channel, at, query),
+    listAt: (at, query = {}) =>
+      boxesOf(
+        channel,
+        query,
+        (page) =>
+          (...rest) =>
+            history.listAt(ListAtRequest.create({ ...page, at }), ...rest),
+      ),
     diff: (box, from, until, to = {}) => {
       const request = { box, from: momentOf(from), to: until === undefined ? undefined : momentOf(until) };
       return callUnary<DiffResponse>(channel, to, (...rest) => history.diff(request, ...rest));
@@ -79,27 +86,3 @@ const aboutOf = (version: bigint | undefined, commandId: string | undefined): Wh
   if (version !== undefined) return { $case: 'version', value: version };
   return commandId === undefined ? undefined : { $case: 'commandId', value: commandId };
 };
-
-async function* listAllAt(
-  channel: Channel,
-  at: Date,
-  {
-    states = [],
-    labels = {},
-    namePrefix = '',
-    includeRemoved = false,
-    pageSize = 0,
-    ...to
-  }: BoxQuery & CallOptions,
-): AsyncGenerator<Box, void, undefined> {
-  const query = { at, states: [...states], labels: { ...labels }, namePrefix, includeRemoved, pageSize };
-  let pageToken = '';
-  do {
-    const request = ListAtRequest.create({ ...query, pageToken });
-    const page = await callUnary<ListAtResponse>(channel, to, (...rest) =>
-      channel.history.listAt(request, ...rest),
-    );
-    yield* page.boxes;
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-}

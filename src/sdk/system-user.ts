@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os';
+import { errnoOf } from '../kernel/errno.ts';
 
 export const actorPattern = /^[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?$/;
 
@@ -9,7 +10,7 @@ export const systemUser = (): string => {
     return actorPattern.test(username) ? username : `uid:${uid}`;
   } catch (error) {
     // A user id without an entry in the system's user list has no name.
-    if ((error as NodeJS.ErrnoException).code === 'ERR_SYSTEM_ERROR') return `uid:${process.getuid?.()}`;
+    if (errnoOf(error) === 'ERR_SYSTEM_ERROR') return `uid:${process.getuid?.()}`;
     throw error;
   }
 };

@@ -1,33 +1,13 @@
-import { status as Code, type Metadata, type ServiceError } from '@grpc/grpc-js';
+import type { Metadata, ServiceError } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo } from 'nice-grpc-error-details/lib/proto/google/rpc/error_details.js';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
-import { BoxledgerError, type ErrorCode, errorCodes, type Fault } from '../kernel/errors.ts';
+import { BoxledgerError, errorCodes, type Fault } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
+import { codeOfStatus } from '../wire/status-codes.ts';
 
 /** What to do when nobody answers at the server's address. */
 export const unreachableHelp =
   'Is the server running? Start it with `npm start` or `boxledger serve`, or say where it is with --addr or BOXLEDGER_ADDR.';
-
-/** gRPC's own codes, for errors that do not say which of ours they are. */
-const codeOfStatus: Readonly<Record<Code, ErrorCode>> = {
-  [Code.OK]: 'Internal',
-  [Code.CANCELLED]: 'Unavailable',
-  [Code.UNKNOWN]: 'Internal',
-  [Code.INVALID_ARGUMENT]: 'InvalidArgument',
-  [Code.DEADLINE_EXCEEDED]: 'DeadlineExceeded',
-  [Code.NOT_FOUND]: 'NotFound',
-  [Code.ALREADY_EXISTS]: 'AlreadyExists',
-  [Code.PERMISSION_DENIED]: 'PermissionDenied',
-  [Code.RESOURCE_EXHAUSTED]: 'ResourceExhausted',
-  [Code.FAILED_PRECONDITION]: 'InvalidState',
-  [Code.ABORTED]: 'Conflict',
-  [Code.OUT_OF_RANGE]: 'InvalidArgument',
-  [Code.UNIMPLEMENTED]: 'Unsupported',
-  [Code.INTERNAL]: 'Internal',
-  [Code.UNAVAILABLE]: 'Unavailable',
-  [Code.DATA_LOSS]: 'Internal',
-  [Code.UNAUTHENTICATED]: 'Unauthenticated',
-};
 
 /**
  * The typed error that the server sent, read from `grpc-status-details-bin`: ErrorInfo's reason is the code, its
@@ -47,7 +27,7 @@ export const wireError = (error: ServiceError, address: string): BoxledgerError 
 };
 
 const errorOnTheWay = (error: ServiceError, address: string): BoxledgerError => {
-  const code = codeOfStatus[error.code] ?? 'Internal';
+  const code = codeOfStatus(error.code);
   if (code === 'Unavailable')
     return new BoxledgerError(code, `the server at ${address} cannot be reached`, {
       help: unreachableHelp,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProcessIdentity } from '../events/process.ts';
+import { type ProcessIdentity, processIdentitySchema } from '../events/process.ts';
 import { assert } from '../kernel/assert.ts';
+import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { identify, isRunning, parseIdentity } from './process-identity.ts';
+import { identify, isAlive } from '../os/process-identity.ts';
 
 export interface DataDirLock {
   release(): Promise<void>;
@@ -54,7 +55,7 @@ const take = async (path: string, lock: string, draft: string): Promise<Holder |
     if (await linked(draft, path)) return undefined;
     const holder = await holderOf(path);
     if (holder === undefined) continue;
-    if (holder.identity !== undefined && (await isRunning(holder.identity))) return holder;
+    if (holder.identity !== undefined && (await isAlive(holder.identity))) return holder;
     const heir = `${lock}.${holder.token}`;
     const rival = await take(heir, lock, draft);
     const vacant = (await holderOf(path))?.token === holder.token;
@@ -74,7 +75,7 @@ const linked = async (draft: string, path: string): Promise<boolean> => {
     await link(draft, path);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false;
+    if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   }
 };
@@ -85,7 +86,7 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
     const { ino } = await stat(path);
     return parseHolder(await readFile(path, 'utf8')) ?? { token: `damaged-${ino}`, identity: undefined };
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 };
@@ -93,7 +94,9 @@ const holderOf = async (path: string): Promise<Holder | undefined> => {
 const parseHolder = (text: string): Holder | undefined => {
   try {
     const { token, ...identity } = JSON.parse(text);
-    return typeof token === 'string' ? { token, identity: parseIdentity(identity) } : undefined;
+    return typeof token === 'string'
+      ? { token, identity: processIdentitySchema.safeParse(identity).data }
+      : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
     throw error;
@@ -105,6 +108,3 @@ const inUse = (dataDir: string, { identity }: Holder) =>
     help: 'Stop that server first, or use another --data-dir.',
     details: { pid: identity?.pid ?? null },
   });
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : undefined;

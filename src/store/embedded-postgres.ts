@@ -1,15 +1,21 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { databaseError } from './database-errors.ts';
-import { openLauncher, type PostgresLauncher } from './postgres-launcher.ts';
+import {
+  type Cluster,
+  chooseAddress,
+  database,
+  endOf,
+  openCluster,
+  openHome,
+  serviceUser,
+  socketPort,
+  urlOf,
+} from './postgres-cluster.ts';
+import { ended, hasEnded, openLauncher, type PostgresLauncher } from './postgres-launcher.ts';
 import { removeStaleLocks, stopLeftOver } from './postmaster.ts';
 import type { StoreLog } from './store-log.ts';
 
@@ -22,27 +28,6 @@ export interface EmbeddedPostgres {
   close(): Promise<void>;
 }
 
-/** Where things are. All of it is in `<dataDir>/postgres`. */
-interface Cluster {
-  readonly home: string;
-  /** The cluster proper. There only when initdb has ended well. */
-  readonly data: string;
-  readonly logFile: string;
-  readonly password: string;
-  /** On a unix socket in `home`, or where its path would be too long, on a TCP port of the loopback address. */
-  readonly address: { readonly kind: 'socket' | 'tcp'; readonly port: number };
-}
-
-const user = 'boxledger';
-const serviceUser = 'boxledger_service';
-const database = 'boxledger';
-/** Only part of the socket's file name. */
-const socketPort = 5432;
-/** `sun_path` holds 104 bytes with the final NUL on macOS, 108 on Linux. */
-const socketPathMaxBytes = 103;
-const logMaxBytes = 8 * 1024 * 1024;
-/** Characters of the log's end that a failure to start carries. */
-const shownOfLog = 1024;
 /** Recovery after a kill may take long; a Postgres that ends is noticed at once. */
 const startTimeoutMs = 300_000;
 const stopTimeoutMs = 60_000;
@@ -72,14 +57,9 @@ const settings = {
  * that ends by itself is started again. When this process dies, in whatever way, its Postgres stops.
  */
 export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Promise<EmbeddedPostgres> => {
-  const home = await makeHome(dataDir);
-  const password = await keepPassword(home);
-  const launcher = await openLauncher(home, log);
-  const data = join(home, 'data');
-  const logFile = join(home, 'postgres.log');
-  await rotate(logFile);
-  if (!existsSync(data)) await initialise(launcher, { home, data, logFile });
-  let cluster: Cluster = { home, data, logFile, password, address: await chooseAddress(home) };
+  const home = await openHome(dataDir);
+  const launcher = await openLauncher(home.path, log);
+  let cluster = await openCluster(home, launcher);
   let running: ChildProcess | undefined;
   for (let tries = 1; running === undefined; tries += 1) {
     try {
@@ -87,7 +67,7 @@ export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Prom
     } catch (error) {
       // The port was free a moment ago; whatever took it, the next one will do.
       if (cluster.address.kind === 'socket' || tries >= startTriesMax) throw error;
-      cluster = { ...cluster, address: await chooseAddress(home) };
+      cluster = { ...cluster, address: await chooseAddress(cluster.home) };
     }
   }
   const keeper = keep(launcher, cluster, running, log);
@@ -97,87 +77,6 @@ export const openEmbeddedPostgres = async (dataDir: string, log: StoreLog): Prom
     close: keeper,
   };
 };
-
-/** Resolved, because Postgres processes are found by the real path of their working directory. */
-const makeHome = async (dataDir: string) => {
-  const home = join(dataDir, 'postgres');
-  await mkdir(home, { recursive: true, mode: 0o700 });
-  return realpath(home);
-};
-
-/** The password made at the first start. */
-const keepPassword = async (home: string): Promise<string> => {
-  const path = join(home, 'password');
-  if (!existsSync(path)) {
-    const draft = `${path}.draft`;
-    await writeFile(draft, randomBytes(24).toString('base64url'), { mode: 0o600 });
-    await rename(draft, path);
-  }
-  return readFile(path, 'utf8');
-};
-
-/** Tried again where something is added meanwhile: a killed server's initdb may still be ending. */
-const removal = { recursive: true, force: true, maxRetries: 20, retryDelay: 50 };
-
-const endOf = async (logFile: string) => (await readFile(logFile, 'utf8')).slice(-shownOfLog);
-
-const rotate = async (logFile: string) => {
-  if (existsSync(logFile) && (await stat(logFile)).size > logMaxBytes) await rename(logFile, `${logFile}.1`);
-};
-
-/** Makes the cluster beside its place and moves it there when it is whole, so that a kill leaves nothing half-made. */
-const initialise = async (
-  launcher: PostgresLauncher,
-  { home, data, logFile }: Pick<Cluster, 'home' | 'data' | 'logFile'>,
-) => {
-  for (const name of await readdir(home))
-    if (name.startsWith('data.new-')) await rm(join(home, name), removal);
-  const draft = join(home, `data.new-${randomBytes(4).toString('hex')}`);
-  const child = await launcher.launch(
-    launcher.binaries.initdb,
-    [
-      `--pgdata=${draft}`,
-      `--username=${user}`,
-      `--pwfile=${join(home, 'password')}`,
-      '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      '--locale=C',
-    ],
-    logFile,
-  );
-  await ended(child);
-  if (child.exitCode !== 0)
-    throw new BoxledgerError('Internal', 'the embedded Postgres could not be set up', {
-      help: `Read ${logFile}; or give DATABASE_URL.`,
-      details: { log: await endOf(logFile) },
-    });
-  await rename(draft, data);
-};
-
-const chooseAddress = async (home: string): Promise<Cluster['address']> =>
-  Buffer.byteLength(join(home, `.s.PGSQL.${socketPort}`)) <= socketPathMaxBytes
-    ? { kind: 'socket', port: socketPort }
-    : { kind: 'tcp', port: await freePort() };
-
-const freePort = async (): Promise<number> => {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  if (address === null || typeof address === 'string')
-    throw new BoxledgerError('Internal', 'a listening socket has no port');
-  return address.port;
-};
-
-export const urlOf = (
-  { home, password, address }: Pick<Cluster, 'home' | 'password' | 'address'>,
-  name: string = database,
-  role: string = user,
-): string =>
-  address.kind === 'socket'
-    ? `postgres://${role}:${password}@localhost:${address.port}/${name}?host=${encodeURIComponent(home)}`
-    : `postgres://${role}:${password}@127.0.0.1:${address.port}/${name}`;
 
 /** Resolves with the running child once the database can be used. */
 const start = async (launcher: PostgresLauncher, cluster: Cluster, log: StoreLog): Promise<ChildProcess> => {
@@ -275,12 +174,6 @@ const keep = (
     await stop(child);
     await keeping;
   };
-};
-
-const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
-
-const ended = async (child: ChildProcess): Promise<void> => {
-  if (!hasEnded(child)) await once(child, 'exit');
 };
 
 /** Lets go of the leash and waits; a Postgres that does not stop is left to the next start, which ends it. */

@@ -169,3 +169,9 @@ const noUser = (cause?: unknown) =>
     help: 'Run boxledger as another user, add a user named postgres, or give DATABASE_URL.',
     cause,
   });
+
+export const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
+
+export const ended = async (child: ChildProcess): Promise<void> => {
+  if (!hasEnded(child)) await once(child, 'exit');
+};

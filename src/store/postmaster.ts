@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readlink, rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { identify, isRunning } from './process-identity.ts';
+import { readIfThere } from '../os/files.ts';
+import { identify, isAlive, signalProcess } from '../os/process-identity.ts';
 import type { StoreLog } from './store-log.ts';
 
 const run = promisify(execFile);
@@ -30,7 +31,7 @@ export const stopLeftOver = async (directory: string, log: StoreLog): Promise<vo
     log.warn({ pids, signal }, 'a Postgres of an earlier server still runs; stopping it');
     const postmaster = await pidIn(`${directory}/postmaster.pid`);
     const addressees = left.filter(({ pid }) => signal !== 'SIGINT' || pid === postmaster);
-    for (const identity of addressees) await signalTo(identity, signal);
+    for (const identity of addressees) await signalProcess(identity, signal);
     if (await allEnd(left, waitMs)) return;
   }
   throw new BoxledgerError('Unavailable', `a Postgres that uses ${directory} does not stop`, {
@@ -51,28 +52,14 @@ export const removeStaleLocks = async (lockFiles: readonly string[]): Promise<vo
 
 /** First line of a lock file of Postgres: its pid, negative for a stand-alone backend. */
 export const pidIn = async (lockFile: string): Promise<number | undefined> => {
-  try {
-    const pid = Math.abs(Number.parseInt(await readFile(lockFile, 'utf8'), 10));
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-};
-
-export const signalTo = async (identity: ProcessIdentity, signal: NodeJS.Signals): Promise<void> => {
-  if (!(await isRunning(identity))) return;
-  try {
-    process.kill(identity.pid, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
+  const pid = Math.abs(Number.parseInt((await readIfThere(lockFile)) ?? '', 10));
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
 };
 
 const allEnd = async (identities: readonly ProcessIdentity[], waitMs: number): Promise<boolean> => {
   const until = performance.now() + waitMs;
   for (;;) {
-    const running = await Promise.all(identities.map(isRunning));
+    const running = await Promise.all(identities.map(isAlive));
     if (!running.includes(true)) return true;
     if (performance.now() > until) return false;
     await sleep(pollMs);

@@ -1,7 +1,8 @@
-import { type Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, RetryInfo } from 'nice-grpc-error-details';
 import { Status } from 'nice-grpc-error-details/lib/proto/google/rpc/status.js';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import type { ApiDeps } from '../../src/api/api-deps.ts';
 import { createApiServer } from '../../src/api/server.ts';
 import { BoxServiceClient } from '../../src/gen/boxledger/v1/box_service.ts';
@@ -102,16 +103,25 @@ export const failureOf = async (answer: Promise<unknown>): Promise<ServiceError>
 export const richDetails = (error: ServiceError) => {
   const [bytes] = error.metadata.get('grpc-status-details-bin');
   if (!(bytes instanceof Buffer)) throw new Error(`no details with ${error.message}`);
-  const status = Status.decode(bytes);
-  const find = (type: string) => status.details.find(({ typeUrl }) => typeUrl.endsWith(`.${type}`))?.value;
+  const sent = Status.decode(bytes);
+  const find = (type: string) => sent.details.find(({ typeUrl }) => typeUrl.endsWith(`.${type}`))?.value;
   const info = find('ErrorInfo');
   const badRequest = find('BadRequest');
   const retry = find('RetryInfo');
   return {
-    code: status.code,
-    message: status.message,
+    code: sent.code,
+    message: sent.message,
     info: info && ErrorInfo.decode(info),
     violations: badRequest ? BadRequest.decode(badRequest).fieldViolations : [],
     retry: retry && RetryInfo.decode(retry),
   };
+};
+
+/** What is wrong with a request, by field; nothing else may be wrong with the call. */
+export const violationsOf = async (answer: Promise<unknown>) => {
+  const error = await failureOf(answer);
+  expect(status[error.code]).toBe('INVALID_ARGUMENT');
+  return Object.fromEntries(
+    richDetails(error).violations.map(({ field, description }) => [field, description]),
+  );
 };

@@ -12,9 +12,9 @@ import {
   call,
   failureOf,
   type RunningApi,
-  richDetails,
   startApi,
   unreachableDeps,
+  violationsOf,
 } from './api-under-test.ts';
 
 /** Nothing behind the wire's door can be reached here: a request that came past it would fail as Internal. */
@@ -29,13 +29,6 @@ afterAll(async () => {
   await api.close();
 });
 
-const violationsOf = async (answer: Promise<unknown>) => {
-  const error = await failureOf(answer);
-  expect(status[error.code]).toBe('INVALID_ARGUMENT');
-  return Object.fromEntries(
-    richDetails(error).violations.map(({ field, description }) => [field, description]),
-  );
-};
 const create = (request: Partial<CreateRequest>) =>
   call(api.boxes, api.boxes.create, { ...CreateRequest.decode(new Uint8Array()), ...request });
 const options = (given: Partial<BoxOptions>): BoxOptions => ({ env: {}, labels: {}, ...given });

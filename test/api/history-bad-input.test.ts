@@ -1,4 +1,3 @@
-import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   DiffRequest,
@@ -7,14 +6,7 @@ import {
   ListAtRequest,
   WhyRequest,
 } from '../../src/gen/boxledger/v1/history_service.ts';
-import {
-  call,
-  failureOf,
-  type RunningApi,
-  richDetails,
-  startApi,
-  unreachableDeps,
-} from './api-under-test.ts';
+import { call, type RunningApi, startApi, unreachableDeps, violationsOf } from './api-under-test.ts';
 
 /** Nothing behind the wire's door can be reached here: a request that came past it would fail as Internal. */
 let api: RunningApi;
@@ -23,13 +15,6 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-const violationsOf = async (answer: Promise<unknown>) => {
-  const error = await failureOf(answer);
-  expect(status[error.code]).toBe('INVALID_ARGUMENT');
-  return Object.fromEntries(
-    richDetails(error).violations.map(({ field, description }) => [field, description]),
-  );
-};
 const at = (when: NonNullable<GetAtRequest['at']>['when']) => ({ when });
 
 test('a moment is a time or a version, and one that can be', async () => {

@@ -1,9 +1,10 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { statusOfCode, toStatus } from '../../src/api/status.ts';
+import { toStatus } from '../../src/api/status.ts';
 import { BoxledgerError, errorCodes } from '../../src/kernel/errors.ts';
 import { wireError } from '../../src/sdk/wire-error.ts';
+import { statusOfCode } from '../../src/wire/status-codes.ts';
 import { richDetails } from './api-under-test.ts';
 
 const silent = pino({ level: 'silent' });
@@ -11,12 +12,6 @@ const asSeen = (thrown: unknown) => {
   const sent = toStatus(thrown, silent);
   return { sent, seen: richDetails(sent as ServiceError) }; // the trailers are all that it looks at
 };
-
-test('every code of ours has a status of its own, and none is OK', () => {
-  const statuses = errorCodes.map((code) => statusOfCode[code]);
-  expect(new Set(statuses).size).toBe(errorCodes.length);
-  expect(statuses).not.toContain(status.OK);
-});
 
 test.each(errorCodes)('%s comes back with its code, message, help, details and faults', (code) => {
   const error = new BoxledgerError(code, 'Box web is paused.', {

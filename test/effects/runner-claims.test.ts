@@ -1,15 +1,12 @@
-import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { EffectContext } from '../../src/effects/effect-handler.ts';
 import type { Outbox } from '../../src/effects/outbox.ts';
-import type { EffectKind } from '../../src/events/effects.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import type { HostId } from '../../src/kernel/ids.ts';
 import { timestampFromMs } from '../../src/kernel/time.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
-import { createPlane, flakyDoor, type Plane, someProcess } from '../support/plane.ts';
+import { createPlane, flakyDoor, type Plane, someProcess, untilAborted } from '../support/plane.ts';
 
 let plane: Plane;
 let host: HostId;
@@ -26,10 +23,6 @@ afterEach(() => {
 
 const future = () => timestampFromMs(Date.now() + 60 * 60_000);
 const booted = { process: someProcess, stagesMs: {}, tookOver: false };
-const untilAborted = async ({ signal }: Pick<EffectContext<EffectKind>, 'signal'>): Promise<never> => {
-  if (!signal.aborted) await once(signal, 'abort');
-  throw signal.reason;
-};
 const stateOf = async (effectId: string) =>
   (
     await plane.store.pool.query('SELECT state, attempt FROM boxledger.effects WHERE effect_id = $1', [

@@ -1,13 +1,10 @@
-import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { EffectContext } from '../../src/effects/effect-handler.ts';
-import type { EffectKind } from '../../src/events/effects.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { boxStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
-import { createPlane, instantHandlers, type Plane, someProcess } from '../support/plane.ts';
+import { createPlane, instantHandlers, type Plane, someProcess, untilAborted } from '../support/plane.ts';
 
 let plane: Plane;
 let host: HostId;
@@ -23,10 +20,6 @@ afterEach(() => {
 });
 
 const booted = { process: someProcess, stagesMs: {}, tookOver: false };
-const untilAborted = async ({ signal }: Pick<EffectContext<EffectKind>, 'signal'>): Promise<never> => {
-  if (!signal.aborted) await once(signal, 'abort');
-  throw signal.reason;
-};
 
 test('an effect is carried out and its outcome is in the log, with who did it and what led to it', async () => {
   await plane.runner(host, {}).start();

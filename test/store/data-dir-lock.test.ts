@@ -2,8 +2,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { identify } from '../../src/os/process-identity.ts';
 import { lockDataDir } from '../../src/store/data-dir-lock.ts';
-import { identify } from '../../src/store/process-identity.ts';
 import { type Child, runSupport } from '../support/child.ts';
 
 let dataDir: string;

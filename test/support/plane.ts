@@ -1,15 +1,17 @@
+import { once } from 'node:events';
 import pino, { type Logger } from 'pino';
 import type { CommandDoor } from '../../src/commands/door.ts';
 import { Door } from '../../src/commands/submit.ts';
 import { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
 import { Dispatcher } from '../../src/effects/dispatcher.ts';
-import type { EffectHandlers } from '../../src/effects/effect-handler.ts';
+import type { EffectContext, EffectHandlers } from '../../src/effects/effect-handler.ts';
 import { postgresCarrier } from '../../src/effects/postgres-carrier.ts';
 import { EffectRunner, type RunnerOptions } from '../../src/effects/runner.ts';
 import { Sweeper } from '../../src/effects/sweeper.ts';
 import { boxOptionsSchema } from '../../src/events/box-options.ts';
 import type { BoxView } from '../../src/events/box-view.ts';
 import type { BoxCommand } from '../../src/events/commands.ts';
+import type { EffectKind } from '../../src/events/effects.ts';
 import type { ProcessIdentity } from '../../src/events/process.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { type BoxId, boxStream, defaultTenant, type HostId, noVersion } from '../../src/kernel/ids.ts';
@@ -146,6 +148,12 @@ export const createPlane = async (): Promise<Plane> => {
     },
   };
   return plane;
+};
+
+/** A handler that works until it is told to stop. */
+export const untilAborted = async ({ signal }: Pick<EffectContext<EffectKind>, 'signal'>): Promise<never> => {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
 };
 
 export const someProcess: ProcessIdentity = { pid: 4242, startTime: '1', bootId: 'b' };

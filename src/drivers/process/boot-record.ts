@@ -2,8 +2,9 @@ import { constants } from 'node:os';
 import { z } from 'zod';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
+import { readIfThere, writeWhole } from '../../os/files.ts';
 import { cgroupPathsSchema } from './cgroup.ts';
-import { readIfThere, renameIfThere, writeWhole } from './files.ts';
+import { renameIfThere } from './files.ts';
 import type { AttemptLayout, BoxLayout } from './layout.ts';
 
 /**

@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit } from '../../events/process.ts';
+import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
-import { isAlive, readBootId, signalProcess } from '../process-identity.ts';
+import { isAlive, readBootId, signalProcess } from '../../os/process-identity.ts';
 import {
   type BootRecord,
   killedStatus,
@@ -15,7 +16,7 @@ import {
   settleExit,
 } from './boot-record.ts';
 import { removeCgroup } from './cgroup.ts';
-import { errnoOf, isThere, removeTree } from './files.ts';
+import { isThere, removeTree } from './files.ts';
 import type { BoxLayout } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { type BoxProcesses, killMembers } from './members.ts';

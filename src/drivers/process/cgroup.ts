@@ -3,10 +3,11 @@ import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
 import { limits } from '../../kernel/limits.ts';
-import { errnoOf, readIfThere } from './files.ts';
+import { readIfThere } from '../../os/files.ts';
 
 /**
  * Control groups, version 2 (`unified`) and version 1 (one tree a controller), alone or side by side as the machine has

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { errnoOf } from './files.ts';
+import { errnoOf } from '../../kernel/errno.ts';
 
 /** Last output from the given files, the latest first, as text of at most `maxBytes` bytes that is safe to print. */
 export const consoleTail = async (paths: readonly string[], maxBytes: number): Promise<string> => {

@@ -1,17 +1,5 @@
-import { BoxledgerError, type ErrorCode } from '../../kernel/errors.ts';
-import { errnoOf } from './files.ts';
-
-const codes: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'ResourceExhausted',
-  EDQUOT: 'ResourceExhausted',
-  EMFILE: 'ResourceExhausted',
-  ENFILE: 'ResourceExhausted',
-  EAGAIN: 'ResourceExhausted',
-  ENOMEM: 'ResourceExhausted',
-  EACCES: 'PermissionDenied',
-  EPERM: 'PermissionDenied',
-  EROFS: 'PermissionDenied',
-};
+import { codeOfErrno, errnoOf } from '../../kernel/errno.ts';
+import { BoxledgerError } from '../../kernel/errors.ts';
 
 /** What the operating system refused, as an error of ours; errors of ours and reasons of an abort stay what they are. */
 export const asBoxledgerError = (error: unknown, doing: string, signal?: AbortSignal): unknown => {
@@ -19,8 +7,12 @@ export const asBoxledgerError = (error: unknown, doing: string, signal?: AbortSi
   if (error instanceof BoxledgerError || errno === undefined || (signal?.aborted && error === signal.reason))
     return error;
   const path = (error as NodeJS.ErrnoException).path;
-  return new BoxledgerError(codes[errno] ?? 'Internal', `${doing}: ${errno}${path ? ` at ${path}` : ''}`, {
-    details: { errno, ...(path ? { path } : {}) },
-    cause: error,
-  });
+  return new BoxledgerError(
+    codeOfErrno[errno] ?? 'Internal',
+    `${doing}: ${errno}${path ? ` at ${path}` : ''}`,
+    {
+      details: { errno, ...(path ? { path } : {}) },
+      cause: error,
+    },
+  );
 };

@@ -1,30 +1,9 @@
 import { execFile } from 'node:child_process';
-import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, rename, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../kernel/errno.ts';
 
 /** Steps on files that a kill -9 at any moment leaves either undone or done. */
-
-export const errnoOf = (error: unknown): string | undefined => {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : undefined;
-};
-
-/** Undefined when there is no such file. */
-export const readIfThere = async (path: string): Promise<string | undefined> => {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    // ENODEV, ESRCH: a file of /proc or of a cgroup whose owner has just gone.
-    if (['ENOENT', 'ENOTDIR', 'ENODEV', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
-    throw error;
-  }
-};
-
-/** The file has its old content or the new one, whole. One writer at a time. */
-export const writeWhole = async (path: string, text: string): Promise<void> => {
-  await writeFile(`${path}.new`, text, { mode: 0o600 });
-  await rename(`${path}.new`, path);
-};
 
 /** False when there is nothing to rename: somebody else was first. */
 export const renameIfThere = async (from: string, to: string): Promise<boolean> => {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BoxId } from '../../kernel/ids.ts';
-import { readIfThere } from './files.ts';
+import { readIfThere } from '../../os/files.ts';
 import type { AttemptLayout } from './layout.ts';
 import { bootMark } from './process-tree.ts';
 import type { ScriptFiles } from './scripts.ts';
@@ -11,8 +11,8 @@ import type { ScriptFiles } from './scripts.ts';
  * How a box is kept apart, best first. `unshare-without-user` is for a service that is root on a machine that forbids
  * user namespaces: everything but that one.
  */
-export const sandboxModes = ['bwrap', 'unshare', 'unshare-without-user', 'plain'] as const;
-export type SandboxMode = (typeof sandboxModes)[number];
+export const isolationModes = ['bwrap', 'unshare', 'unshare-without-user', 'plain'] as const;
+export type IsolationMode = (typeof isolationModes)[number];
 
 /**
  * User and group that boxes run as when the service is root; of no other use on any machine we know of (outside of all
@@ -23,7 +23,7 @@ const innerUid = 1000;
 
 /** What all boxes of a service have in common. */
 export interface LaunchBase {
-  readonly mode: SandboxMode;
+  readonly mode: IsolationMode;
   readonly serviceIsRoot: boolean;
   readonly scripts: ScriptFiles;
   /** Absolute, links resolved. */
@@ -134,7 +134,7 @@ const unsharePlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
       ...(base.serviceIsRoot ? [] : ['--user', '--map-root-user']),
       ...['--mount', '--pid', '--ipc', '--uts', '--fork', '--kill-child'],
       ...(target.network === 'none' ? ['--net'] : []),
-      ...['--', 'sh', base.scripts.sandbox],
+      ...['--', 'sh', base.scripts.enter],
       ...['env', '-i', ...environmentIn(node, target), 'sh', '-c', announceAndReap, 'init'],
     ],
     program: programIn(base.nodePath, node),

@@ -1,7 +1,7 @@
 import { close, constants, open, read } from 'node:fs';
 import { Socket } from 'node:net';
 import { promisify } from 'node:util';
-import { errnoOf } from './files.ts';
+import { errnoOf } from '../../kernel/errno.ts';
 
 /**
  * Resolves when the shim that holds the FIFO open is gone, at once if it is already. The kernel tells: no polling, and it

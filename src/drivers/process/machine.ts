@@ -10,11 +10,11 @@ import { type CgroupHost, hasCpuLimit, hasMemoryLimit } from './cgroup.ts';
 import { removeTree } from './files.ts';
 import {
   boxUid,
+  type IsolationMode,
+  isolationModes,
   type LaunchBase,
   type LaunchTarget,
   launchPlan,
-  type SandboxMode,
-  sandboxModes,
   writeEtc,
 } from './launch-plan.ts';
 import { type AttemptLayout, layoutOf } from './layout.ts';
@@ -23,9 +23,9 @@ const run = promisify(execFile);
 const probeTimeoutMs = 20_000;
 
 export interface ChosenMode {
-  readonly mode: SandboxMode;
+  readonly mode: IsolationMode;
   /** Why better modes are not in force, by mode. */
-  readonly failures: ReadonlyMap<SandboxMode, string>;
+  readonly failures: ReadonlyMap<IsolationMode, string>;
 }
 
 type BaseWithoutMode = Omit<LaunchBase, 'mode'>;
@@ -34,11 +34,11 @@ type BaseWithoutMode = Omit<LaunchBase, 'mode'>;
 export const chooseMode = async (
   base: BaseWithoutMode,
   dataDir: string,
-  forced: SandboxMode | undefined,
+  forced: IsolationMode | undefined,
 ): Promise<ChosenMode> => {
-  const failures = new Map<SandboxMode, string>();
+  const failures = new Map<IsolationMode, string>();
   await removeLeftProbes(dataDir);
-  for (const mode of forced === undefined ? sandboxModes : [forced]) {
+  for (const mode of forced === undefined ? isolationModes : [forced]) {
     if (mode === 'plain' && base.serviceIsRoot) await letThrough(dataDir);
     const failure = reasonAgainst(mode, base) ?? (await probe({ ...base, mode }, dataDir));
     if (failure === undefined) return { mode, failures };
@@ -117,7 +117,7 @@ const noNamespaces =
   'No namespaces: a box is a plain process and can do all that its user may. On Linux install bubblewrap, or allow ' +
   'unprivileged user namespaces.';
 
-const reasonAgainst = (mode: SandboxMode, base: BaseWithoutMode): string | undefined => {
+const reasonAgainst = (mode: IsolationMode, base: BaseWithoutMode): string | undefined => {
   if (mode === 'plain') return undefined;
   if (process.platform !== 'linux') return 'it needs Linux';
   if (mode === 'unshare-without-user' && !base.serviceIsRoot) return 'it needs a service that is root';

@@ -3,7 +3,7 @@ import type { ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
 import { limits } from '../../kernel/limits.ts';
-import { isAlive, signalProcess } from '../process-identity.ts';
+import { isAlive, signalProcess } from '../../os/process-identity.ts';
 import type { BootRecord } from './boot-record.ts';
 import {
   canFreeze,
@@ -26,7 +26,7 @@ export interface BoxProcesses {
 }
 
 /** Live processes of the box, the outermost one included, the shim not. */
-export const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
+const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
   const pids = await membersOf(box.record.cgroup);
   if (pids !== undefined) {
     // The outermost process joins the group as its first step; until then it is alone.

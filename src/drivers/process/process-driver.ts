@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
+import { sameProcess } from '../../os/process-identity.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
 import { KeyedLock } from '../keyed-lock.ts';
-import { sameProcess } from '../process-identity.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
 import { endBox, settle } from './box-state.ts';
@@ -16,7 +16,7 @@ import { consoleTail } from './console-tail.ts';
 import { removeDiskOf } from './disk.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
-import type { SandboxMode } from './launch-plan.ts';
+import type { IsolationMode } from './launch-plan.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { chooseMode, isolationOf } from './machine.ts';
@@ -31,7 +31,7 @@ export interface ProcessDriverOptions {
   /** The Node that runs it in the box; by default the one that runs this. */
   readonly nodePath?: string | undefined;
   /** Use this way to keep boxes apart and no other; by default the best that works here. */
-  readonly mode?: SandboxMode | undefined;
+  readonly mode?: IsolationMode | undefined;
   /** Called after each step of a boot, for tests that let the service die there. */
   readonly passed?: ((step: BootStep) => void) | undefined;
 }

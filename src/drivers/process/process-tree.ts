@@ -3,8 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../../events/process.ts';
-import { isDead, readStat } from '../process-identity.ts';
-import { errnoOf, readIfThere } from './files.ts';
+import { errnoOf } from '../../kernel/errno.ts';
+import { readIfThere } from '../../os/files.ts';
+import { isDead, readStat } from '../../os/process-identity.ts';
 
 /**
  * Which processes a box has, where no cgroup says so: the descendants of its outermost process, and, where no pid

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 export interface ScriptFiles {
   readonly shim: string;
   readonly stage: string;
-  readonly sandbox: string;
+  readonly enter: string;
 }
 
 /**
@@ -117,7 +117,7 @@ exec "$@"
  * BL_ETC_DIRECTORIES and BL_ETC_FILES (of the host, where they exist), BL_HOSTNAME, BL_NETWORK, BL_UID (the user to become; empty: stay), BL_USER_NAMESPACE (1: in one of the box's own).
  * Arguments: the program to run in the box, after \`env -i\`.
  */
-const sandbox = `#!/bin/sh
+const enter = `#!/bin/sh
 set -e
 umask 022
 # Few programs are run on purpose: each costs a millisecond or two of every boot.
@@ -220,7 +220,7 @@ export const installFiles = async (
   return {
     shim: await script('shim', shim),
     stage: await script('stage', stage),
-    sandbox: await script('sandbox', sandbox),
+    enter: await script('enter', enter),
     agent: await install(directory, 'agent', 'cjs', await readFile(agentPath)),
   };
 };

@@ -188,7 +188,7 @@ test('what an earlier boot of the machine left is known to have ended, and no pi
   // Groups are gone after a boot of the machine; pids may be anybody's.
   await writeFile(record, JSON.stringify({ ...JSON.parse(written), bootId: 'another-boot', cgroup: {} }));
   expect(await harness.driver.observe(id)).toMatchObject({ kind: 'ended', exit: { kind: 'unknown' } });
-  const { isAlive } = await import('../../../src/drivers/process-identity.ts');
+  const { isAlive } = await import('../../../src/os/process-identity.ts');
   expect(await isAlive(main)).toBe(true);
   // Back to the truth, so that it can be ended.
   await writeFile(record, written);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Driver } from '../../../src/drivers/driver.ts';
 import { findCgroups } from '../../../src/drivers/process/cgroup.ts';
-import { type SandboxMode, sandboxModes } from '../../../src/drivers/process/launch-plan.ts';
+import { type IsolationMode, isolationModes } from '../../../src/drivers/process/launch-plan.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import { BoxledgerError } from '../../../src/kernel/errors.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
@@ -23,11 +23,11 @@ export const makeDataDir = async (below = tmpdir()): Promise<string> => {
 };
 
 /** The modes that work on this machine. */
-export const workingModes = async (): Promise<readonly SandboxMode[]> => {
+export const workingModes = async (): Promise<readonly IsolationMode[]> => {
   const dataDir = await makeDataDir();
-  const working: SandboxMode[] = [];
+  const working: IsolationMode[] = [];
   try {
-    for (const mode of sandboxModes) {
+    for (const mode of isolationModes) {
       try {
         await createProcessDriver({ dataDir, agentPath: standInAgent, mode });
         working.push(mode);
@@ -57,7 +57,7 @@ export interface HarnessOptions {
 
 /** `mode` undefined: the best that works here. */
 export const openProcessHarness = async (
-  mode: SandboxMode | undefined,
+  mode: IsolationMode | undefined,
   options: HarnessOptions = {},
 ): Promise<ProcessHarness> => {
   const dataDir = options.dataDir ?? (await makeDataDir());

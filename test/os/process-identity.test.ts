@@ -1,26 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { expect, onTestFinished, test } from 'vitest';
-import {
-  isAlive,
-  parseStat,
-  readBootId,
-  sameProcess,
-  signalProcess,
-  startTimeOf,
-} from '../../src/drivers/process-identity.ts';
-import type { ProcessIdentity } from '../../src/events/process.ts';
+import { assert, expect, onTestFinished, test } from 'vitest';
+import { identify, isAlive, parseStat, sameProcess, signalProcess } from '../../src/os/process-identity.ts';
 
 const startSleeper = async () => {
   const child = spawn('sleep', ['1000']);
   onTestFinished(() => void child.kill('SIGKILL'));
   await once(child, 'spawn');
-  const pid = child.pid ?? 0;
-  const identity: ProcessIdentity = {
-    pid,
-    startTime: (await startTimeOf(pid)) ?? '',
-    bootId: await readBootId(),
-  };
+  const identity = await identify(child.pid ?? 0);
+  assert(identity !== undefined, 'the sleeper runs');
   return { child, identity };
 };
 
@@ -66,12 +54,12 @@ test('a process that is dead but not yet reaped is not alive', async () => {
   const { untilValue } = await import('../support/eventually.ts');
   expect(
     await untilValue(
-      () => startTimeOf(Number(String(said))),
-      (time) => time === undefined,
+      () => identify(Number(String(said))),
+      (found) => found === undefined,
     ),
   ).toBeUndefined();
 });
 
-test('no process, no start time', async () => {
-  expect(await startTimeOf(2 ** 22 + 1)).toBeUndefined();
+test('no process, no identity', async () => {
+  expect(await identify(2 ** 22 + 1)).toBeUndefined();
 });

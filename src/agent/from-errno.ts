@@ -1,11 +1,11 @@
+import { codeOfErrno, errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError, type ErrorCode } from '../kernel/errors.ts';
 
-const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
+/** Besides those: what is wrong with a path or a program that the caller has named. */
+const codes: Readonly<Record<string, ErrorCode>> = {
+  ...codeOfErrno,
   ENOENT: 'NotFound',
   ENOTDIR: 'NotFound',
-  EACCES: 'PermissionDenied',
-  EPERM: 'PermissionDenied',
-  EROFS: 'PermissionDenied',
   EEXIST: 'AlreadyExists',
   ENOTEMPTY: 'AlreadyExists',
   EISDIR: 'AlreadyExists',
@@ -13,23 +13,14 @@ const codeOfErrno: Readonly<Record<string, ErrorCode>> = {
   EINVAL: 'InvalidArgument',
   ELOOP: 'InvalidArgument',
   ENAMETOOLONG: 'InvalidArgument',
-  EAGAIN: 'ResourceExhausted',
-  EDQUOT: 'ResourceExhausted',
   EFBIG: 'ResourceExhausted',
-  EMFILE: 'ResourceExhausted',
-  ENFILE: 'ResourceExhausted',
-  ENOMEM: 'ResourceExhausted',
-  ENOSPC: 'ResourceExhausted',
 };
-
-export const errnoOf = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 /** An operating system's error as one of ours; `what` says what could not be done, without a full stop. */
 export const fromErrno = (error: unknown, what: string): BoxledgerError => {
   if (error instanceof BoxledgerError) return error;
   const errno = errnoOf(error);
-  const code = errno === undefined ? 'Internal' : (codeOfErrno[errno] ?? 'Internal');
+  const code = errno === undefined ? 'Internal' : (codes[errno] ?? 'Internal');
   const reason = errno ?? (error instanceof Error ? error.message : String(error));
   return new BoxledgerError(code, `${what}: ${reason}`, {
     cause: error,

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { ProcessIdentity } from '../events/process.ts';
+import { errnoOf } from '../kernel/errno.ts';
+import { readIfThere } from './files.ts';
 
 /**
  * Who a pid is. A pid alone names nobody for long: the system gives it to the next process that comes. So every signal
@@ -43,12 +45,18 @@ export const parseStat = (line: string): ProcessStat | undefined => {
 
 /** Undefined when there is no such process. Linux only. */
 export const readStat = async (pid: number): Promise<ProcessStat | undefined> => {
-  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(goneAsUndefined);
+  const line = await readIfThere(`/proc/${pid}/stat`);
   return line === undefined ? undefined : parseStat(line);
 };
 
+/** The process that has `pid` now; undefined when none lives (one that only waits to be reaped does not). */
+export const identify = async (pid: number): Promise<ProcessIdentity | undefined> => {
+  const startTime = await startTimeOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime, bootId: await readBootId() };
+};
+
 /** Start time of a live process in the system's own unit, as the shim writes it too; undefined for none or a dead one. */
-export const startTimeOf = async (pid: number): Promise<string | undefined> => {
+const startTimeOf = async (pid: number): Promise<string | undefined> => {
   if (isLinux) {
     const stat = await readStat(pid);
     return stat === undefined || isDead(stat) ? undefined : stat.startTime;
@@ -78,7 +86,7 @@ export const signalProcess = async (identity: ProcessIdentity, signal: NodeJS.Si
     process.kill(identity.pid, signal);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false; // it ended since
+    if (errnoOf(error) === 'ESRCH') return false; // it ended since
     throw error;
   }
 };
@@ -94,10 +102,4 @@ const ps = async (args: readonly string[]): Promise<string> => {
     if ((error as { code?: unknown }).code === 1) return '';
     throw error;
   }
-};
-
-/** A process may end between two looks at it. */
-const goneAsUndefined = (error: NodeJS.ErrnoException): undefined => {
-  if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
-  throw error;
 };
