@@ -86,10 +86,12 @@ link() {
   done
 }
 link < /dev/null > /dev/null 2>&1 3>&- 9>&- &
+linker=$!
 
 exec 3>&-
 wait "$main"
 put exit "$?"
+kill "$linker" 2>/dev/null
 [ -n "$BL_PLAIN" ] || wait "$console"
 `;
 
