@@ -91,7 +91,7 @@ linker=$!
 exec 3>&-
 wait "$main"
 put exit "$?"
-kill "$linker" 2>/dev/null
+wait "$linker" # it has seen the end of the box, or will within its pause
 [ -n "$BL_PLAIN" ] || wait "$console"
 `;
 

@@ -196,7 +196,8 @@ test('what an earlier boot of the machine left is known to have ended, and no pi
   await rm(attempt.exit, { force: true });
   await harness.driver.kill(id);
   await eventually('its end', async () => !(await isAlive(main)));
-  expect(await harness.leavings(id)).toEqual([]);
+  // Without its lifeline the shim was killed too, so its helper, which looks for the socket, is left to end by itself.
+  await eventually('nothing of it is left', async () => (await harness.leavings(id)).length === 0);
 });
 
 test('where root can place no box, that is said with the reason', async () => {

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Driver } from '../../../src/drivers/driver.ts';
@@ -82,20 +81,8 @@ export const openProcessHarness = async (
   };
 };
 
-/** How long what ends by itself may take to: a shim that was killed leaves a helper that looks up to once a second. */
-const lingersMs = 3_000;
-
-/** Everything that the host has of a box but its disk and what is known of its end, and that does not go by itself. */
-export const leavingsOf = async (dataDir: string, box: BoxId): Promise<readonly string[]> => {
-  const until = performance.now() + lingersMs;
-  for (;;) {
-    const found = await leavingsNow(dataDir, box);
-    if (found.length === 0 || performance.now() > until) return found;
-    await delay(50);
-  }
-};
-
-const leavingsNow = async (dataDir: string, box: BoxId): Promise<readonly string[]> => [
+/** Everything that the host has of a box but its disk and what is known of its end. */
+export const leavingsOf = async (dataDir: string, box: BoxId): Promise<readonly string[]> => [
   ...(await processesOf(box)).map((line) => `process ${line}`),
   ...(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''))
     .split('\n')
