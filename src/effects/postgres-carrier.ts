@@ -116,6 +116,8 @@ const openPool = (url: string, size: number, log: Logger): pg.Pool => {
     connectionTimeoutMillis: 5_000,
   });
   // `end` does not wait until the connections are closed: one that Postgres ends first is no loss.
+  // A connection that is lent out has nobody else to hear that it is lost; what it is used for next fails with it.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   pool.on('error', (err) => {
     if (!pool.ending) log.warn({ err }, 'effect queue: lost a connection to Postgres');
   });

@@ -42,6 +42,8 @@ export class Database {
     this.pool = new pg.Pool({ ...connectionConfig(url), max: bounds.connectionsMax });
     // An idle connection that dies is replaced when needed; without a listener it would end the process. One that dies
     // after `end`, which does not wait until its connections are closed, is no loss.
+    // A connection that is lent out has nobody else to hear that it is lost; what it is used for next fails with it.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     this.pool.on('error', (error) => {
       if (!this.pool.ending) log.warn({ err: error }, 'an idle database connection was lost');
     });
