@@ -131,6 +131,7 @@ test('nothing is read ahead of a handler that is slow', async () => {
   const [begun, finish] = [gate(), gate()];
   const counted: EventLog = {
     readStream: (...args) => store.log.readStream(...args),
+    isAfter: (...args) => store.log.isAfter(...args),
     end: () => store.log.end(),
     onAppend: (wake) => store.log.onAppend(wake),
     readAll: (...args) => {
