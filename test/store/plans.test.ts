@@ -34,7 +34,7 @@ test.each([
     const { rows } = await client.query(`EXPLAIN EXECUTE plan ${values && `(${values})`}`);
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
     expect(plan).toMatch(new RegExp(`Index (Only )?Scan (Backward )?using ${index}`));
-    expect(plan).not.toMatch(/Seq Scan on events/);
+    expect(plan).not.toContain('Seq Scan on events_1 '); // the other partitions are empty
     if (index === 'events_1_order') expect(plan).not.toContain('Merge Append');
     await client.query('DEALLOCATE plan');
   } finally {
