@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { openStore } from '../src/store/store.ts';
 import type { StoreLog } from '../src/store/store-log.ts';
-import { prepareAppend } from './append.ts';
+import { prepareAppend, prepareCommands } from './append.ts';
 import { openBenchDatabase } from './database.ts';
 import { prepareLifecycle } from './lifecycle.ts';
 import { measure, type Operation, whole } from './load.ts';
@@ -14,7 +14,7 @@ import { benchVerify } from './verify.ts';
 
 const usage = `npm run bench -- [append] [lifecycle] [verify] [size] [--seconds N] [--callers N,N,…] [--json]
 
-  append     one event with all that a command commits, and its peer, a plain INSERT
+  append     a command through the door and its append alone, with all that commits with it, and a plain INSERT
   lifecycle  a box created, started until it runs and stopped, with simulated boxes (queue on REDIS_URL if set)
   verify     a log of 100 000 events read back and proved, in events a second (p50 ms, p99 ms: a whole pass)
   size       what an event takes on disk with all indexes, after boxes have lived their lives
@@ -36,6 +36,7 @@ const append: Benchmark = async (databaseUrl) => {
   await store.migrate();
   return {
     subjects: new Map([
+      ['boxledger command', prepareCommands(store)],
       ['boxledger append', prepareAppend(store.events)],
       ['plain INSERT', await preparePlainInsert(store.pool)],
     ]),
