@@ -97,7 +97,6 @@ export const parseEventRow = (row: unknown): EventRow => {
   return {
     transactionId: columns.transaction_id,
     event: {
-      ...eventOf(columns),
       streamId: columns.stream_id,
       version: columns.version,
       position: columns.position,
@@ -111,6 +110,8 @@ export const parseEventRow = (row: unknown): EventRow => {
       correlationId: columns.correlation_id,
       causationId: columns.causation_id,
       traceparent: columns.traceparent,
+      // Last: properties added one by one to what was spread cost V8 more than all the rest of the parsing.
+      ...eventOf(columns),
     },
   };
 };
