@@ -1,6 +1,6 @@
 import { assert } from '../src/kernel/assert.ts';
 import { openStore } from '../src/store/store.ts';
-import { prepareAppend } from './append.ts';
+import { prepareAppend, prepareCommands } from './append.ts';
 import { type Benchmark, inRounds, type Setting } from './benchmark.ts';
 import { prepareEmmett } from './emmett.ts';
 import { type Figure, median, type Target } from './figure.ts';
@@ -9,7 +9,10 @@ import { pace } from './paced.ts';
 import { preparePlainInsert } from './plain-insert.ts';
 import { latencyOf, type Round, seriesOf, sideBySide } from './side-by-side.ts';
 
-const own = 'boxledger';
+/** The subject that the peers are measured against: a command decided and committed. */
+const own = 'boxledger command';
+/** The part of it that the peers do, with all that commits with it; nothing is decided. */
+const ownAppend = 'boxledger append alone';
 const insert = 'plain INSERT';
 const emmett = 'Emmett';
 
@@ -20,13 +23,14 @@ const targets: Readonly<Record<string, Readonly<Record<number, Target>>>> = {
 };
 const halfLoadP99: Target = { atMost: 20 };
 
-/** Durable appends, ours and those of the peers, on one database and through pools of one size. */
+/** Commands made durable, ours, and appends of the peers, on one database and through pools of one size. */
 export const benchAppend: Benchmark = async (setting) => {
   const store = await openStore(setting);
   await store.migrate();
-  const append = prepareAppend(store.events);
+  const command = prepareCommands(store);
   const subjects = new Map([
-    [own, append],
+    [own, command],
+    [ownAppend, prepareAppend(store.events)],
     [emmett, await prepareEmmett(setting.databaseUrl, store.pool)],
     [insert, await preparePlainInsert(store.pool)],
   ]);
@@ -36,17 +40,17 @@ export const benchAppend: Benchmark = async (setting) => {
     most = await sideBySide(subjects, callers, setting);
     figures.push(...throughput(most, callers), ...ratios(most, callers));
   }
-  figures.push(await atHalfLoad(append, seriesOf(most, own, whole), setting));
+  figures.push(await atHalfLoad(command, seriesOf(most, own, whole), setting));
   await store.close();
   return figures;
 };
 
 const throughput = (rounds: readonly Round[], callers: number): readonly Figure[] =>
-  [own, emmett, insert].map((subject): Figure => {
+  [own, ownAppend, emmett, insert].map((subject): Figure => {
     const series = seriesOf(rounds, subject, whole);
     return {
       benchmark: 'append',
-      subject: `appends, ${subject}`,
+      subject,
       callers,
       unit: '/s',
       rounds: series.map(({ perSecond }) => perSecond),
@@ -58,7 +62,7 @@ const ratios = (rounds: readonly Round[], callers: number): readonly Figure[] =>
   [emmett, insert].map(
     (peer): Figure => ({
       benchmark: 'append',
-      subject: `  ${own} to ${peer}`,
+      subject: `  command to ${peer}`,
       callers,
       unit: '×',
       rounds: rounds.map((round) => rateIn(round, own) / rateIn(round, peer)),
@@ -69,7 +73,7 @@ const ratios = (rounds: readonly Round[], callers: number): readonly Figure[] =>
 const rateIn = (round: Round, subject: string): number =>
   round.get(subject)?.get(whole)?.perSecond ?? Number.NaN;
 
-/** What an append takes when the callers ask for half of what they could get. */
+/** What a command takes when the callers ask for half of what they could get. */
 const atHalfLoad = async (
   operation: Operation,
   fullLoad: readonly Measurement[],
@@ -81,7 +85,7 @@ const atHalfLoad = async (
   const series = await inRounds(setting, () => pace({ ...setting, callers, perSecond, operation }));
   return {
     benchmark: 'append',
-    subject: `p99 at half load, ${perSecond.toFixed(0)} /s`,
+    subject: `command, p99 at half load, ${perSecond.toFixed(0)} /s`,
     callers,
     unit: 'ms',
     rounds: series.map(({ p99Ms }) => p99Ms),

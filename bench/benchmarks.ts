@@ -11,7 +11,8 @@ import { benchVerify } from './verify.ts';
 export const benchmarks: Readonly<Record<string, { readonly run: Benchmark; readonly about: string }>> = {
   append: {
     run: benchAppend,
-    about: 'durable appends beside their peers, Emmett and a plain INSERT; latency at half load',
+    about:
+      'commands decided and committed, beside two peers: Emmett and a plain INSERT; latency at half load',
   },
   load: { run: benchHeadLoad, about: 'a box read for a command, after 10, 1 000 and 100 000 events' },
   fold: { run: benchFold, about: 'a box of 100 000 events folded afresh' },

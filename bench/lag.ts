@@ -4,7 +4,7 @@ import { LogTail } from '../src/commands/log-tail.ts';
 import { assert } from '../src/kernel/assert.ts';
 import type { CommandId } from '../src/kernel/ids.ts';
 import { openStore, type Store } from '../src/store/store.ts';
-import { prepareAppend } from './append.ts';
+import { prepareCommands } from './append.ts';
 import { type Benchmark, inRounds, type Setting } from './benchmark.ts';
 import type { Figure } from './figure.ts';
 import { type Measurement, measure, summary, whole } from './load.ts';
@@ -16,7 +16,7 @@ const p99MaxMs = 50;
 const tailOptions = { pollIntervalMs: 500, keep: 2_000 };
 
 /**
- * Half of what can be appended is appended, and two followers read along: one on the store that appends, as in the server
+ * Half of the commands that can be committed are, and two followers read along: one on the store that appends, as in the server
  * that was asked, and one on a store of its own, which hears of appends as another server does, by notification.
  */
 export const benchLag: Benchmark = async (setting) => {
@@ -25,9 +25,8 @@ export const benchLag: Benchmark = async (setting) => {
   const callers = setting.callerCounts.at(-1);
   assert(callers !== undefined, 'somebody asks');
   const followers = [new Follower(near), new Follower(far)];
-  const operation = prepareAppend(
-    noting(near.events, (id) => followers.map((follower) => follower.expect(id))),
-  );
+  const events = noting(near.events, (id) => followers.map((follower) => follower.expect(id)));
+  const operation = prepareCommands({ ...near, events });
   const full = await measure({ ...setting, callers, operation });
   const perSecond = (full.get(whole)?.perSecond ?? Number.NaN) / 2;
   for (const follower of followers) await follower.start();
@@ -116,10 +115,10 @@ class Follower {
 
   /** What the appends since the last call came to, once all of them have been seen. */
   async sawAll({ seconds }: Setting): Promise<Measurement> {
-    if (this.#askedAtMs.size > 0)
-      await new Promise<void>((resolve) => {
-        this.#seen = resolve;
-      });
+    const seen = new Promise<void>((resolve) => {
+      this.#seen = resolve;
+    });
+    if (this.#askedAtMs.size > 0) await Promise.race([seen, this.#following]); // the latter when it fails
     if (this.#failure !== undefined) throw this.#failure;
     const lagsMs = this.#lagsMs;
     this.#lagsMs = [];
