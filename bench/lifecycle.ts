@@ -5,6 +5,9 @@ import { whole } from './load.ts';
 import { latencyOf, type Round, seriesOf, sideBySide } from './side-by-side.ts';
 import { openSimPlane } from './sim-plane.ts';
 
+/** A life takes far longer than a command, so its rounds are longer. */
+const longer = 2;
+
 /** The whole control plane with simulated boxes. */
 export const benchLifecycle: Benchmark = async (setting) => {
   const plane = await openSimPlane(setting.databaseUrl, process.env['REDIS_URL'], setting.log);
@@ -12,7 +15,7 @@ export const benchLifecycle: Benchmark = async (setting) => {
   const subjects = new Map([[subject, prepareBoxLife(plane)]]);
   const figures: Figure[] = [];
   for (const callers of setting.callerCounts) {
-    const rounds = await sideBySide(subjects, callers, setting);
+    const rounds = await sideBySide(subjects, callers, { ...setting, seconds: setting.seconds * longer });
     figures.push(...figuresOf(rounds, subject, callers));
   }
   await plane.close();

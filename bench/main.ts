@@ -79,6 +79,7 @@ const main = async (): Promise<void> => {
   const interruption = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort());
   const log = pino({ level: 'warn' }, pino.destination(2));
+  const machine = describeMachine();
   const figures: Figure[] = [];
   let postgres = '';
   for (const [index, name] of names.entries()) {
@@ -88,10 +89,12 @@ const main = async (): Promise<void> => {
     postgres = result.postgres;
     figures.push(...result.figures);
   }
-  const machine = describeMachine(postgres);
+  const described = { ...machine, postgres };
   if (json)
-    process.stdout.write(`${JSON.stringify({ machine, ...load, figures: figures.map(figureJson) })}\n`);
-  else process.stdout.write(`${machineLine(machine)}\n\n${table(figures)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ machine: described, ...load, figures: figures.map(figureJson) })}\n`,
+    );
+  else process.stdout.write(`${machineLine(described)}\n\n${table(figures)}\n`);
 };
 
 try {

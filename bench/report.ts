@@ -1,4 +1,4 @@
-import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os';
 import { type Figure, isMet, median } from './figure.ts';
 
 /** What the figures were taken on: without it they mean nothing. */
@@ -8,21 +8,24 @@ export interface Machine {
   readonly cpu: string;
   readonly cpus: number;
   readonly memoryMib: number;
+  /** How many processes wanted a processor in the minute before: a machine with other work gives other figures. */
+  readonly loadBefore: number;
   readonly postgres: string;
 }
 
-export const describeMachine = (postgres: string): Machine => ({
+/** To be called before anything is measured. */
+export const describeMachine = (): Omit<Machine, 'postgres'> => ({
   node: process.versions.node,
   platform: `${platform()} ${arch()}`,
   cpu: cpus()[0]?.model.trim() ?? 'unknown',
   cpus: availableParallelism(),
   memoryMib: Math.round(totalmem() / 1024 / 1024),
-  postgres,
+  loadBefore: loadavg()[0] ?? Number.NaN,
 });
 
 export const machineLine = (machine: Machine): string =>
   `Node ${machine.node}, PostgreSQL ${machine.postgres}, ${machine.cpus} × ${machine.cpu}, ` +
-  `${machine.memoryMib} MiB, ${machine.platform}`;
+  `${machine.memoryMib} MiB, ${machine.platform}; load average before: ${machine.loadBefore.toFixed(1)}`;
 
 const columns: readonly {
   readonly title: string;
@@ -52,8 +55,9 @@ const targetOf = ({ target, unit }: Figure): string => {
   return 'atLeast' in target ? `≥ ${target.atLeast} ${unit}` : `≤ ${target.atMost} ${unit}`;
 };
 
-/** Three digits or all before the point. */
+/** Three digits or all before the point; a dash for what no operation was quick enough to be measured for. */
 const number = (value: number): string => {
+  if (Number.isNaN(value)) return '–';
   const decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return value.toFixed(decimals).replace(/\B(?=(\d{3})+$)/g, ' ');
 };
