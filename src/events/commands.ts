@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { limits } from '../kernel/limits.ts';
 import { placementSchema } from './box-events.ts';
 import { boxOptionsSchema } from './box-options.ts';
+import { copyPlaceSchema, copyTotalsSchema } from './copy-events.ts';
 import { effectOutcomeSchema } from './effects.ts';
 import { execSpecSchema } from './exec-events.ts';
 import { failureSchema } from './failure.ts';
@@ -10,6 +11,7 @@ import { exitSchema } from './process.ts';
 import {
   boundedText,
   boxIdSchema,
+  copyIdSchema,
   durationMsSchema,
   effectIdSchema,
   execIdSchema,
@@ -66,6 +68,15 @@ const execCommandSchema = z.discriminatedUnion('type', [
 ]);
 export type ExecCommand = z.infer<typeof execCommandSchema>;
 
+const copyCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.strictObject({ type: z.literal(type), copyId: copyIdSchema, ...copyPlaceSchema.shape, ...fields });
+
+const copyCommandSchema = z.discriminatedUnion('type', [
+  copyCommand('copy.reportCompleted', copyTotalsSchema.shape),
+  copyCommand('copy.reportFailed', { failure: failureSchema, durationMs: durationMsSchema }),
+]);
+export type CopyCommand = z.infer<typeof copyCommandSchema>;
+
 const hostCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), hostId: hostIdSchema, ...fields });
 
@@ -79,4 +90,4 @@ const hostCommandSchema = z.discriminatedUnion('type', [
 ]);
 export type HostCommand = z.infer<typeof hostCommandSchema>;
 
-export type Command = BoxCommand | ExecCommand | HostCommand;
+export type Command = BoxCommand | ExecCommand | CopyCommand | HostCommand;
