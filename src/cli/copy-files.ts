@@ -36,19 +36,12 @@ export const copyFiles = async (session: Session, plan: CopyPlan): Promise<void>
   const { io, json, output } = session;
   const { quiet } = plan.options;
   const bar = new ProgressBar(io.stderr, byteText, !json && !quiet);
-  try {
-    const result = await copied(session, plan, bar);
-    bar.end();
-    if (result === undefined) return;
-    if (json) return await output.json(result);
-    const { entries, bytes } = result;
-    if (!quiet && io.stderr.isTTY === true)
-      io.stderr.write(
-        `copied ${entries} ${entries === 1 ? 'entry' : 'entries'}, ${byteText(Number(bytes))}\n`,
-      );
-  } finally {
-    bar.end();
-  }
+  const result = await copied(session, plan, bar).finally(() => bar.end());
+  if (result === undefined) return;
+  if (json) return output.json(result);
+  const { entries, bytes } = result;
+  if (!quiet && io.stderr.isTTY === true)
+    io.stderr.write(`copied ${entries} ${entries === 1 ? 'entry' : 'entries'}, ${byteText(Number(bytes))}\n`);
 };
 
 /** Undefined when standard output is the archive's. */
