@@ -22,7 +22,10 @@ export const upload = async (
   signal.addEventListener('abort', end, { once: true });
   try {
     signal.throwIfAborted();
-    const { entries, bytes } = await unpack(dataOf(requests), destination, options);
+    const { entries, bytes } = await unpack(dataOf(requests), destination, {
+      ...options,
+      journalIn: home,
+    });
     return { transferred: { entries: BigInt(entries), bytes: BigInt(bytes) } };
   } finally {
     signal.removeEventListener('abort', end);

@@ -5,8 +5,8 @@
  *    under a temporary name, a new directory with all that is in it. Moving it needs no copy, whatever is mounted where.
  * 2. Nothing is written through a link: every directory on the way to an entry is one that was made here, or is looked
  *    at without following links, and content only goes to new files.
- * 3. `rollback` removes what was begun. A process killed in between leaves what has a name beginning with
- *    `.boxledger-copy-`.
+ * 3. `rollback` removes what was begun. A process killed in between leaves names that begin with `.boxledger-copy-`; where
+ *    a journal is kept, the next one finds them by it.
  *
  * Another program that swaps directories for links meanwhile can misdirect an entry, but only to where it could have
  * written itself, or the user who copies lets it write to the destination.
@@ -19,6 +19,7 @@ import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { fromErrno } from '../kernel/from-errno.ts';
 import { limits } from '../kernel/limits.ts';
+import { CopyJournal } from './copy-journal.ts';
 import { refusedEntry } from './entry-paths.ts';
 import { writeSparsely } from './sparse-file.ts';
 
@@ -36,6 +37,8 @@ export interface StagingOptions {
   readonly overwrite: boolean;
   /** Of what is made, implied directories included. */
   readonly entriesMax?: number | undefined;
+  /** Directory in which it is noted what a killed process would leave. */
+  readonly journalIn?: string | undefined;
 }
 
 /** A directory that entries go to. */
@@ -51,6 +54,7 @@ export class Staging {
   readonly #root: string;
   readonly #options: StagingOptions;
   readonly #prefix = `.boxledger-copy-${randomBytes(6).toString('hex')}-`;
+  readonly #journal: CopyJournal;
   /** Place of what is to be moved in `commit` → where it is until then. */
   readonly #staged = new Map<string, string>();
   /** Place of each directory that was made, parents first. */
@@ -65,6 +69,7 @@ export class Staging {
   constructor(root: string, options: StagingOptions) {
     this.#root = root;
     this.#options = options;
+    this.#journal = new CopyJournal(options.journalIn, this.#prefix);
   }
 
   /** Makes the destination with its parents where they are missing. */
@@ -107,6 +112,7 @@ export class Staging {
       if (this.#links.has(place)) await removed(unlink(path));
       this.#staged.delete(place);
     }
+    await this.#journal.end();
     return this.#entries;
   }
 
@@ -115,6 +121,7 @@ export class Staging {
     // One that may not be written to could not be emptied.
     for (const { path } of isLeft ? this.#made.values() : []) await removed(chmod(path, 0o700));
     for (const path of this.#staged.values()) await removed(rm(path, { recursive: true, force: true }));
+    await removed(this.#journal.end());
   }
 
   #countEntry(): void {
@@ -144,7 +151,7 @@ export class Staging {
     const place = posix.join(directory.place, name);
     if (this.#made.has(place)) throw noFile(place);
     if (!directory.isNew) await this.#checkFree(place);
-    const path = directory.isNew ? posix.join(directory.path, name) : this.#stage(place, directory);
+    const path = directory.isNew ? posix.join(directory.path, name) : await this.#stage(place, directory);
     await doing(place, async () => {
       await replacing(path, make);
       if (attributes !== undefined) await keep(path, attributes);
@@ -152,9 +159,10 @@ export class Staging {
   }
 
   /** The temporary name of what goes into a directory that was there before. */
-  #stage(place: string, { path }: Pick<Directory, 'path'>): string {
+  async #stage(place: string, { path }: Pick<Directory, 'path'>): Promise<string> {
     const earlier = this.#staged.get(place);
     if (earlier !== undefined) return earlier;
+    await this.#journal.note(path);
     this.#names += 1;
     const temporary = posix.join(path, `${this.#prefix}${this.#names}`);
     this.#staged.set(place, temporary);
@@ -203,7 +211,9 @@ export class Staging {
   }
 
   async #make(place: string, parent: Directory): Promise<Directory> {
-    const path = parent.isNew ? posix.join(parent.path, posix.basename(place)) : this.#stage(place, parent);
+    const path = parent.isNew
+      ? posix.join(parent.path, posix.basename(place))
+      : await this.#stage(place, parent);
     this.#made.set(place, { path, attributes: undefined });
     this.#checkCount();
     await doing(place, () => mkdir(path, 0o755));

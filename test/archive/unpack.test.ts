@@ -233,7 +233,7 @@ describe('what cannot be packed', () => {
 
   test('is said: nothing there, a pipe, a directory that was not asked for, a file that was to be one', async () => {
     await writeFile(join(home, 'f'), 'x');
-    execFileSync('mkfifo', [join(home, 'pipe')]);
+    execFileSync('sh', ['-c', 'mkfifo pipe'], { cwd: home });
     await expect(packing('none')).rejects.toThrow(code('NotFound'));
     await expect(packing('pipe')).rejects.toThrow(code('InvalidArgument'));
     await expect(packing('.', { recursive: false })).rejects.toThrow(code('InvalidArgument'));

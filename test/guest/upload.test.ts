@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
+import { buildAgent, startAgent, startAgentAt, type TestAgent } from '../support/agent-process.ts';
 import { archiveOf, pieces, plainUpload, type TestEntry, writeSparse } from '../support/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/guest-exec.ts';
@@ -271,6 +271,33 @@ test('an upload that a shutdown overtakes fails and leaves nothing behind', asyn
   expect(await ending.ended).toBe(0);
   expect(await readdir(ending.home)).toEqual([]);
   await ending.stop();
+});
+
+test('what an upload has left whose agent was killed is cleared up by the next one', async () => {
+  const killed = await startAgent();
+  const into = join(killed.directory, 'elsewhere');
+  await mkdir(into);
+  async function* unfinished() {
+    const entries = [
+      { path: 'new/part', content: '' },
+      { path: 'part', content: Buffer.alloc(1_000_000) },
+    ];
+    yield archiveOf(...entries).subarray(0, 500_000);
+    await eventually('it has begun to write', async () => (await readdir(into)).length > 1);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    yield Buffer.alloc(1000);
+  }
+  await expect(killed.guest.upload(into, plainUpload, unfinished(), patience())).rejects.toMatchObject({
+    code: 'Unavailable',
+  });
+  expect(await readdir(into)).toHaveLength(2);
+  const next = startAgentAt(killed.socket, killed.home);
+  await killed.guest.ping(patience());
+  expect([...(await readdir(into)), ...(await readdir(killed.home))]).toEqual([]);
+  next.child.kill('SIGKILL');
+  await next.ended;
+  await killed.stop();
 });
 
 test('an upload that the guest refuses early does not read its source to the end', async () => {
