@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { posix } from 'node:path';
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { asksForDirectory } from '../archive/asks-for-directory.ts';
-import { pack } from '../archive/pack.ts';
 import type { DownloadRequest, DownloadResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
+import { asksForDirectory } from '../tar/asks-for-directory.ts';
+import { pack } from '../tar/pack.ts';
 import { resolveInBox } from './resolve-in-box.ts';
 
 export type DownloadCall = ServerWritableStream<DownloadRequest, DownloadResponse>;

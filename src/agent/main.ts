@@ -4,9 +4,9 @@
  */
 import { parseArgs } from 'node:util';
 import { Server } from '@grpc/grpc-js';
-import { clearLeftovers } from '../archive/copy-journal.ts';
 import { GuestServiceService } from '../gen/guest/v1/guest.ts';
 import { limits } from '../kernel/limits.ts';
+import { clearLeftovers } from '../tar/copy-journal.ts';
 import { readEnvironment } from './environment.ts';
 import { flush } from './flush.ts';
 import { createGuestService } from './guest-service.ts';

@@ -1,9 +1,9 @@
 import type { ServerReadableStream } from '@grpc/grpc-js';
-import { asksForDirectory } from '../archive/asks-for-directory.ts';
-import { asCopied, within } from '../archive/destination.ts';
-import { unpack } from '../archive/unpack.ts';
 import type { UploadHeader, UploadRequest, UploadResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
+import { asksForDirectory } from '../tar/asks-for-directory.ts';
+import { asCopied, within } from '../tar/destination.ts';
+import { unpack } from '../tar/unpack.ts';
 import { resolveInBox } from './resolve-in-box.ts';
 
 export type UploadCall = ServerReadableStream<UploadRequest, UploadResponse>;

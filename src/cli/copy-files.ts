@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
-import { asksForDirectory } from '../archive/asks-for-directory.ts';
-import { asCopied } from '../archive/destination.ts';
-import { pack } from '../archive/pack.ts';
-import { unpack } from '../archive/unpack.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { asksForDirectory } from '../tar/asks-for-directory.ts';
+import { asCopied } from '../tar/destination.ts';
+import { pack } from '../tar/pack.ts';
+import { unpack } from '../tar/unpack.ts';
 import { byteText } from './byte-text.ts';
 import { type CopyEnd, meansContent } from './copy-end.ts';
 import { numberJson } from './json-forms.ts';

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { checkSymlink, partsOfEntry } from '../../src/archive/entry-paths.ts';
+import { checkSymlink, partsOfEntry } from '../../src/tar/entry-paths.ts';
 
 const segment = fc.constantFrom('a', 'b', '..', '.', '', '...', 'x y');
 const path = fc.array(segment, { maxLength: 8 }).map((segments) => segments.join('/'));

@@ -14,10 +14,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { asksForDirectory } from '../../src/archive/asks-for-directory.ts';
-import { asCopied, within } from '../../src/archive/destination.ts';
-import { pack } from '../../src/archive/pack.ts';
-import { type UnpackOptions, unpack } from '../../src/archive/unpack.ts';
+import { asksForDirectory } from '../../src/tar/asks-for-directory.ts';
+import { asCopied, within } from '../../src/tar/destination.ts';
+import { pack } from '../../src/tar/pack.ts';
+import { type UnpackOptions, unpack } from '../../src/tar/unpack.ts';
 import { archiveOf, pieces, type TestEntry } from '../support/archive.ts';
 
 let home: string;
