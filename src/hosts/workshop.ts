@@ -3,6 +3,7 @@ import type { Driver } from '../drivers/driver.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { GuestRegistry } from './guests.ts';
+import type { UsageMeter } from './usage-meter.ts';
 
 /** How long each step may take, in milliseconds. */
 export interface StepLimits {
@@ -23,6 +24,7 @@ export const defaultStepLimits: StepLimits = {
 export interface Workshop {
   readonly driver: Driver;
   readonly guests: GuestRegistry;
+  readonly meter: UsageMeter;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: StepLimits;

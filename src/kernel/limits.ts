@@ -54,6 +54,8 @@ export const limits = {
   retryFirstDelayMs: 1_000,
   retryMaxDelayMs: 60_000,
   consoleTailBytes: 8 * 1024,
+  /** All that is kept of a box's console. */
+  consoleMaxBytes: 1024 * 1024,
 } as const;
 
 /** Bytes of UTF-8 in `text`, without a platform encoder. */

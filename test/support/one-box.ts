@@ -6,6 +6,7 @@ import type { EffectArgs, EffectIntent, EffectKind } from '../../src/events/effe
 import type { Guest } from '../../src/guest/guest.ts';
 import { effectHandlers } from '../../src/hosts/effect-handlers.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
+import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { defaultTenant, effectId } from '../../src/kernel/ids.ts';
@@ -39,6 +40,7 @@ export const oneBox = (
   const handlers = effectHandlers({
     driver,
     guests: new GuestRegistry(driver, () => guest),
+    meter: new UsageMeter(driver, systemClock, silent),
     clock: systemClock,
     log: silent,
     limits: quick,
@@ -57,6 +59,7 @@ export const oneBox = (
         args,
       } as Extract<EffectIntent, { kind: Kind }>, // the kind and its arguments belong together by the signature
       attempt: 1,
+      queuedMs: 7,
       crash: noCrash,
     }) satisfies Omit<EffectContext<Kind>, 'signal'>;
   const open = new AbortController().signal;

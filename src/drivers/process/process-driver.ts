@@ -6,12 +6,21 @@ import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
 import { sameProcess } from '../../os/process-identity.ts';
-import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
+import type {
+  Booted,
+  BootSpec,
+  BoxProcess,
+  Driver,
+  Isolation,
+  Observation,
+  ResourceUsage,
+} from '../driver.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
 import { endBox, settle } from './box-state.ts';
 import { findCgroups } from './cgroup.ts';
+import { followConsole } from './console-follow.ts';
 import { consoleTail } from './console-tail.ts';
 import { removeDiskOf } from './disk.ts';
 import { asBoxledgerError } from './errno-error.ts';
@@ -20,8 +29,9 @@ import type { IsolationMode } from './launch-plan.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { chooseMode, isolationOf } from './machine.ts';
-import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox, usageOf } from './members.ts';
+import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox } from './members.ts';
 import { installFiles } from './scripts.ts';
+import { processesOf, usageOf } from './usage.ts';
 
 export interface ProcessDriverOptions {
   /** Everything that lasts is kept below; made when missing. */
@@ -213,6 +223,17 @@ class ProcessDriver implements Driver {
     const box = this.#layout.box(boxId);
     const record = await readBootRecord(box);
     return record === undefined ? '' : consoleTail(box.attempt(record.nonce).console, maxBytes);
+  }
+
+  followConsole(boxId: BoxId, maxBytes: number, signal: AbortSignal): AsyncIterable<string> {
+    return followConsole(this.#layout.box(boxId), maxBytes, signal);
+  }
+
+  async processes(boxId: BoxId): Promise<readonly BoxProcess[]> {
+    return this.#alone(boxId, 'look into', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      return state.kind === 'up' ? processesOf(state.processes) : [];
+    });
   }
 
   async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
