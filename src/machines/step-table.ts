@@ -81,49 +81,50 @@ interface Use {
 
 type Tree =
   | { readonly kind: 'refused' }
-  | { readonly kind: 'taken'; readonly to: Place; readonly actions: readonly Use[] }
+  | { readonly kind: 'taken'; readonly to: Configuration; readonly actions: readonly Use[] }
   | { readonly kind: 'guard'; readonly guard: Use; readonly yes: Tree; readonly no: Tree };
 
 /** What states with the same value share. */
-interface Place {
+interface Configuration {
   readonly value: StateValue;
   readonly tags: ReadonlySet<string>;
   /** By type of event. */
   readonly steps: Map<string, Tree>;
 }
 
-class PlacedState {
-  readonly place: Place;
+class TableState {
+  readonly configuration: Configuration;
   readonly context: object;
 
-  constructor(place: Place, context: object) {
-    this.place = place;
+  constructor(configuration: Configuration, context: object) {
+    this.configuration = configuration;
     this.context = context;
   }
 
   get value(): StateValue {
-    return this.place.value;
+    return this.configuration.value;
   }
 
   get tags(): ReadonlySet<string> {
-    return this.place.tags;
+    return this.configuration.tags;
   }
 
   hasTag(tag: string): boolean {
-    return this.place.tags.has(tag);
+    return this.configuration.tags.has(tag);
   }
 
   matches(partial: StateValue): boolean {
-    return matchesState(partial, this.place.value);
+    return matchesState(partial, this.configuration.value);
   }
 }
 
 export const stepTable = <Machine extends AnyStateMachine>(machine: Machine): StepTable<Machine> => {
   const rehearsal = new Rehearsal(machine);
   const [initial] = initialTransition<AnyStateMachine>(machine, undefined);
-  const stateOf = (value: StateValue, context: object) => new PlacedState(rehearsal.place(value), context);
-  const take = (state: PlacedState, event: { readonly type: string }) => {
-    let tree = rehearsal.step(state.place, event.type);
+  const stateOf = (value: StateValue, context: object) =>
+    new TableState(rehearsal.configuration(value), context);
+  const take = (state: TableState, event: { readonly type: string }) => {
+    let tree = rehearsal.step(state.configuration, event.type);
     const scope = { context: state.context, event };
     while (tree.kind === 'guard') tree = asks(machine, tree.guard, scope) ? tree.yes : tree.no;
     return tree.kind === 'refused' ? undefined : carriedOut(machine, tree, scope);
@@ -153,7 +154,7 @@ const carriedOut = (
     if (assignment === undefined) named.push({ type, params: values });
     else present = { ...present, ...assigned(assignment, scope, values) };
   }
-  return { state: new PlacedState(to, present), actions: named };
+  return { state: new TableState(to, present), actions: named };
 };
 
 const assigned = (assignment: object, scope: Scope, params: unknown): object =>
@@ -174,7 +175,7 @@ const assignmentOf = (machine: AnyStateMachine, type: string): object | undefine
 /** The chart to ask, and what it has answered. */
 class Rehearsal {
   readonly #machine: AnyStateMachine;
-  readonly #places = new Map<string, Place>();
+  readonly #configurations = new Map<string, Configuration>();
   #answers: readonly boolean[] = [];
   #asked: Use[] = [];
 
@@ -198,41 +199,41 @@ class Rehearsal {
     this.#machine = createMachine(config as never, { actions: silent, guards: told } as never); // names and types are those of `machine`
   }
 
-  place(value: StateValue): Place {
+  configuration(value: StateValue): Configuration {
     const key = JSON.stringify(value);
-    let place = this.#places.get(key);
-    if (place === undefined) {
+    let configuration = this.#configurations.get(key);
+    if (configuration === undefined) {
       const at = this.#machine.resolveState({ value, context: {} });
-      place = { value: at.value, tags: at.tags, steps: new Map() };
-      this.#places.set(key, place);
+      configuration = { value: at.value, tags: at.tags, steps: new Map() };
+      this.#configurations.set(key, configuration);
     }
-    return place;
+    return configuration;
   }
 
-  step(place: Place, type: string): Tree {
-    let tree = place.steps.get(type);
+  step(configuration: Configuration, type: string): Tree {
+    let tree = configuration.steps.get(type);
     if (tree === undefined) {
-      tree = this.#grow(place, type, []);
-      place.steps.set(type, tree);
+      tree = this.#grow(configuration, type, []);
+      configuration.steps.set(type, tree);
     }
     return tree;
   }
 
   /** Upholds 1: what is left to ask when the guards so far have answered so. */
-  #grow(place: Place, type: string, answers: readonly boolean[]): Tree {
+  #grow(configuration: Configuration, type: string, answers: readonly boolean[]): Tree {
     this.#answers = answers;
     this.#asked = [];
-    const at = this.#machine.resolveState({ value: place.value, context: {} });
+    const at = this.#machine.resolveState({ value: configuration.value, context: {} });
     const taken = at.can({ type });
     const [next, actions] = transition(this.#machine, at, { type });
     const guard = this.#asked[answers.length];
     if (guard !== undefined) {
-      const yes = this.#grow(place, type, [...answers, true]);
-      return { kind: 'guard', guard, yes, no: this.#grow(place, type, [...answers, false]) };
+      const yes = this.#grow(configuration, type, [...answers, true]);
+      return { kind: 'guard', guard, yes, no: this.#grow(configuration, type, [...answers, false]) };
     }
     if (!taken) return { kind: 'refused' };
     const uses = actions.map(({ type, params }): Use => ({ type, params }));
-    return { kind: 'taken', to: this.place(next.value), actions: uses };
+    return { kind: 'taken', to: this.configuration(next.value), actions: uses };
   }
 
   /** The same guard with the same parameters answers the same; one that has not been told anything says no. */

@@ -13,7 +13,7 @@ interface Waiting<Item, Reply> {
 const bounds = {
   /** Written by one statement. */
   batchMax: 64,
-  /** Fewer than that are not parted among lanes: a statement costs as much as several items. */
+  /** Fewer than that are not parted among writers: a statement costs as much as several items. */
   shareMin: 16,
   /** Waiting at once: about a second's work. Past it callers are told to come again, instead of waiting ever longer. */
   waitingMax: 4_096,
@@ -22,12 +22,12 @@ const bounds = {
 /**
  * Natural group commit: while statements are under way, what comes gathers, and the next statement takes it. Nobody waits
  * for company longer than the present turn of the event loop lasts, so that all who were answered by one statement and ask
- * again are in the next; a single caller is as fast as without. Of several lanes one prepares its statement while the
+ * again are in the next; a single caller is as fast as without. Of several writers one prepares its statement while the
  * database carries out another's.
  *
  * 1. Items are written in the order of their first keys, which is the order in which their rows are locked: two statements
  *    that share rows take them in the same order.
- * 2. Items that share a key are never in two lanes at once, and are written in the order in which they came.
+ * 2. Items that share a key are never with two writers at once, and are written in the order in which they came.
  * 3. Who shares a key with one before is written by a statement of its own after that: it nearly always comes too late,
  *    and what is too late must be looked at alone.
  * 4. A statement that fails because the database is away fails for all of its items. One that the database refuses is
@@ -36,17 +36,17 @@ const bounds = {
 export class AppendBatcher<Item, Reply> {
   readonly #write: Write<Item, Reply>;
   readonly #keysOf: (item: Item) => readonly string[];
-  readonly #lanesMax: number;
+  readonly #writersMax: number;
   #waiting: Waiting<Item, Reply>[] = [];
   /** Of the items under way. */
   readonly #busy = new Set<string>();
   #open = 0;
   #writing = 0;
 
-  constructor(write: Write<Item, Reply>, keysOf: (item: Item) => readonly string[], lanesMax: number) {
+  constructor(write: Write<Item, Reply>, keysOf: (item: Item) => readonly string[], writersMax: number) {
     this.#write = write;
     this.#keysOf = keysOf;
-    this.#lanesMax = lanesMax;
+    this.#writersMax = writersMax;
   }
 
   /** Throws `ResourceExhausted` when too many are waiting: nothing was written then. */
@@ -59,19 +59,19 @@ export class AppendBatcher<Item, Reply> {
       );
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      if (this.#open < this.#lanesMax) void this.#runLane();
+      if (this.#open < this.#writersMax) void this.#runWriter();
     });
   }
 
-  /** Ends when there is nothing to take: what waits for keys that are busy is taken by the lane that they are busy in. */
-  async #runLane(): Promise<void> {
+  /** Ends when there is nothing to take: what waits for keys that are busy is taken by the writer that they are busy with. */
+  async #runWriter(): Promise<void> {
     this.#open += 1;
     for (;;) {
       await nextTurn();
       const batch = this.#take();
       if (batch.length === 0) break;
       this.#writing += 1;
-      if (this.#waiting.length > 0 && this.#open < this.#lanesMax) void this.#runLane();
+      if (this.#waiting.length > 0 && this.#open < this.#writersMax) void this.#runWriter();
       for (const part of this.#parted(batch)) await this.#settle(part);
       this.#writing -= 1;
       for (const { item } of batch) for (const key of this.#keysOf(item)) this.#busy.delete(key);
@@ -79,9 +79,9 @@ export class AppendBatcher<Item, Reply> {
     this.#open -= 1;
   }
 
-  /** Upholds 1 and 2; sorting is stable. Leaves their share to lanes that are free as well. */
+  /** Upholds 1 and 2; sorting is stable. Leaves their share to writers that are free as well. */
   #take(): readonly Waiting<Item, Reply>[] {
-    const share = Math.ceil(this.#waiting.length / (this.#lanesMax - this.#writing));
+    const share = Math.ceil(this.#waiting.length / (this.#writersMax - this.#writing));
     const size = Math.min(bounds.batchMax, Math.max(bounds.shareMin, share));
     const batch: { readonly key: string; readonly waiting: Waiting<Item, Reply> }[] = [];
     const left: Waiting<Item, Reply>[] = [];

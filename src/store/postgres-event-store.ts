@@ -33,7 +33,7 @@ interface AppendCompany {
 }
 
 /** Statements under way at once: while the database carries one out, the next is prepared. */
-const lanesMax = 2;
+const writersMax = 2;
 
 /** What a batch fails with that is not wholly as its senders expect: `boxledger.append_together`, and a key that is there already. */
 const notAsExpected: readonly unknown[] = ['BX002', '23505'];
@@ -57,7 +57,7 @@ export class PostgresEventStore implements EventStore {
     this.#batcher = new AppendBatcher(
       (batch) => this.#write(batch),
       ({ streamIds }) => streamIds,
-      lanesMax,
+      writersMax,
     );
   }
 

@@ -98,7 +98,7 @@ test('callers past the bound are told to come again, and all before them are wri
   expect(statements.length).toBe(1 + 4_096 / 64);
 });
 
-test('two lanes share what waits, but never the changes of one stream', async () => {
+test('two writers share what waits, but never the changes of one stream', async () => {
   const statements: string[] = [];
   const gates = [gate(), gate(), gate()];
   const batcher = new AppendBatcher<string, string>(
@@ -112,12 +112,12 @@ test('two lanes share what waits, but never the changes of one stream', async ()
   );
   const many = Array.from({ length: 40 }, (_, index) => String.fromCodePoint(0x4e00 + index));
   const replies = Promise.all(many.map((item) => batcher.submit(item)));
-  await eventually('both lanes write', async () => statements.length === 2);
+  await eventually('both writers write', async () => statements.length === 2);
   expect(statements.map((items) => items.split(' ').length)).toEqual([20, 20]);
   const [first = '', last = ''] = [many[0], many[39]];
   const again = Promise.all([batcher.submit(`${last}2`), batcher.submit(`${first}2`)]);
   gates[0]?.open();
-  await eventually('the first lane goes on with its own', async () => statements.length === 3);
+  await eventually('the first writer goes on with its own', async () => statements.length === 3);
   expect(statements[2]).toBe(`${first}2`);
   for (const each of gates) each.open();
   expect(await replies).toEqual(many);
