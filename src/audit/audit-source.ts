@@ -1,3 +1,4 @@
+import type { ArchiveRecord } from './archive-record.ts';
 import type { SignedCheckpoint } from './checkpoint.ts';
 import type { SinkState } from './checkpoint-store.ts';
 import type { ExportKey } from './export-lines.ts';
@@ -7,9 +8,15 @@ import type { StreamSource } from './stream-extract.ts';
 
 /** A log as whoever audits it reads it: one moment of its database, past the program that wrote it. */
 export interface AuditSource extends VerifiableLog, StreamSource {
+  /** All events that are in the database, or those after a place, in global order. */
+  events(after?: Place): AsyncIterable<readonly AuditedEvent[]>;
+  /** What has left the database, oldest first. */
+  archives(): Promise<readonly ArchiveRecord[]>;
+  /** Of some streams, those that have left it. */
+  archivedStreams(streamIds: readonly string[]): Promise<ReadonlySet<string>>;
   keyList(): Promise<readonly ExportKey[]>;
   /** From a sequence number on, in order. */
-  checkpoints(from: number): AsyncIterable<SignedCheckpoint>;
+  checkpoints(from?: number): AsyncIterable<SignedCheckpoint>;
   /** Events after a place up to another one, in global order, each with its previous hash. */
   between(after: Place, to: Place): AsyncIterable<readonly AuditedEvent[]>;
   strayHeadsOf(streamId: string): Promise<readonly StrayHead[]>;

@@ -1,11 +1,10 @@
-import { createReadStream } from 'node:fs';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { exportBytes } from './export-bytes.ts';
 
 /** No event is larger; a line that is has not been written by us. */
 const lineMaxBytes = 8 * 1024 * 1024;
-const chunkBytes = 1024 * 1024;
 
-/** The lines of a file, some at a time, without ever holding more than one line and one chunk. UTF-8, faults replaced. */
+/** The lines of a file, which may be compressed, some at a time, without ever holding more than one line and one chunk. UTF-8, faults replaced. */
 export async function* boundedLines(
   file: string,
   onRead: (bytes: number) => void,
@@ -14,10 +13,7 @@ export async function* boundedLines(
   let restBytes = 0;
   let number = 0;
   try {
-    for await (const chunk of createReadStream(file, {
-      highWaterMark: chunkBytes,
-    }) as AsyncIterable<Buffer>) {
-      onRead(chunk.length);
+    for await (const chunk of exportBytes(file, onRead)) {
       const lines: string[] = [];
       let start = 0;
       for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { SignedCheckpoint } from './checkpoint.ts';
+import type { Finding } from './findings.ts';
 import type { LeafEntry } from './leaf.ts';
 import type { Place } from './place.ts';
 
@@ -32,7 +33,8 @@ export interface Inclusion {
  */
 export type LogPart =
   | { readonly kind: 'events'; readonly events: readonly AuditedEvent[] }
-  | { readonly kind: 'checkpoint'; readonly signed: SignedCheckpoint }
+  /** `archive`: the file that its events are in, which was not given; some of them may be here all the same. */
+  | { readonly kind: 'checkpoint'; readonly signed: SignedCheckpoint; readonly archive?: string | undefined }
   /** Of a log: the events since the last checkpoint are covered by none that can be read. Of a stream: those that follow. */
   | { readonly kind: 'uncovered' };
 
@@ -50,6 +52,8 @@ export interface VerifiableLog {
   readonly toSequence: number | null;
   /** What is missing at its end, in words, by its own account; known after a pass. */
   readonly cut?: string | undefined;
+  /** What it has found wrong itself, by its own means; known after a pass. */
+  findings?(): readonly Finding[];
   /** What else there is to find the wrong event by, if anything. */
   readonly evidence?: Evidence | undefined;
 }

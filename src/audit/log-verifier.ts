@@ -45,14 +45,17 @@ export class LogVerifier {
   #isLinked = true;
   #events = 0;
   #checkpoints = 0;
+  #archivedEvents = 0;
+  readonly #archives = new Set<string>();
 
   constructor(options: VerifierOptions) {
     this.#options = options;
   }
 
-  /** Events so far, of them those after the last checkpoint, and the checkpoints. */
+  /** Events so far, of them those after the last checkpoint, the checkpoints, and what these sign and is not here. */
   get counts() {
-    return { events: this.#events, unsealed: this.#tree.size, checkpoints: this.#checkpoints };
+    const archived = { events: this.#archivedEvents, files: [...this.#archives] };
+    return { events: this.#events, unsealed: this.#tree.size, checkpoints: this.#checkpoints, archived };
   }
 
   get last(): { readonly checkpoint: Checkpoint; readonly hash: string } | undefined {
@@ -74,7 +77,8 @@ export class LogVerifier {
     this.#tree = new CompactRange();
   }
 
-  checkpoint(signed: SignedCheckpoint): void {
+  /** `archive`: where its events are, when they are not here; then they are not compared with what it signs. */
+  checkpoint(signed: SignedCheckpoint, archive?: string): void {
     const tree = this.#tree;
     this.#tree = new CompactRange();
     this.#checkpoints += 1;
@@ -88,10 +92,20 @@ export class LogVerifier {
     if (this.#isLinked) this.#checkLink(checkpoint);
     else if (checkpoint.sequence !== this.#expected + 1)
       this.#find('missing', checkpoint.sequence - 1, 'it is not there');
-    const isWhole = tree.size === checkpoint.count && tree.root() === checkpoint.root;
-    if (!isWhole || !samePlace(this.#place, checkpoint.to)) this.#mismatch({ checkpoint, found: tree.size });
+    if (archive === undefined) this.#compare(checkpoint, tree);
+    else this.#passOver(checkpoint, tree, archive);
     this.#last = { checkpoint, hash: checkpointHash(signed) };
     this.#isLinked = true;
+  }
+
+  #compare(checkpoint: Checkpoint, tree: CompactRange) {
+    const isWhole = tree.size === checkpoint.count && tree.root() === checkpoint.root;
+    if (!isWhole || !samePlace(this.#place, checkpoint.to)) this.#mismatch({ checkpoint, found: tree.size });
+  }
+
+  #passOver({ count }: Checkpoint, tree: CompactRange, archive: string) {
+    this.#archivedEvents += count - tree.size;
+    this.#archives.add(archive);
   }
 
   #checkSignature({ sequence, keyId }: Checkpoint, signed: SignedCheckpoint) {

@@ -8,6 +8,8 @@ export interface Verdict {
   /** Events after the last checkpoint: only their hashes bind them, and whoever can write can make those anew. */
   readonly unsealed: number;
   readonly checkpoints: number;
+  /** Events that are in archives which were not given: of them only the checkpoints were verified. */
+  readonly archived: { readonly events: number; readonly files: readonly string[] };
   readonly last: { readonly checkpoint: Checkpoint; readonly hash: string } | null;
   /** Whether the keys were given, and not taken from the log. */
   readonly keysTrusted: boolean;

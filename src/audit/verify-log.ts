@@ -42,7 +42,7 @@ export const verifyLog = async (log: VerifiableLog, options: VerifyOptions = {})
     if (part.kind === 'events') verifier.events(part.events);
     else if (part.kind === 'uncovered') verifier.uncovered();
     else {
-      verifier.checkpoint(part.signed);
+      verifier.checkpoint(part.signed, part.archive);
       expected?.meet(part.signed);
     }
     onProgress?.(log.share(), verifier.counts.events);
@@ -55,6 +55,7 @@ export const verifyLog = async (log: VerifiableLog, options: VerifyOptions = {})
     }
   for (const mismatch of verifier.mismatches) await nameCulprits(mismatch, log.evidence, findings);
   for (const stray of (await log.evidence?.strayHeads()) ?? []) findings.add(strayFinding(stray));
+  for (const finding of log.findings?.() ?? []) findings.add(finding);
   for (const finding of endFindings(log, verifier.last?.checkpoint.sequence ?? 0)) findings.add(finding);
   const cut = expected?.verdict(verifier.last?.checkpoint.sequence ?? 0);
   if (cut !== undefined) findings.add(cut);

@@ -34,6 +34,7 @@ export const verifyStream = async (
     events: verifier.events,
     unsealed: verifier.unsealed,
     checkpoints: verifier.checkpoints,
+    archived: { events: 0, files: [] },
     last: null,
     keysTrusted: keys.trusted,
     findings: findings.list,

@@ -11,6 +11,8 @@ export const exitCodes = {
   notFound: 127,
   /** doctor found something that does not work. */
   findings: 1,
+  /** audit verify found nothing wrong, but a part of the log is in archives that it was not given. */
+  notWhole: 2,
 } as const;
 
 /** As a shell's: 128 and the signal's number. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { archiveCommand } from './commands/archive.ts';
 import { auditCommand } from './commands/audit.ts';
 import { cpCommand } from './commands/cp.ts';
 import { createCommand } from './commands/create.ts';
@@ -49,6 +50,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     ...momentCommands(io),
     waitCommand(io),
     auditCommand(io, server),
+    archiveCommand(io, server),
     migrateCommand(io, server),
     rebuildCommand(io, server),
     previewCommand(io, server),

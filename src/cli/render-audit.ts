@@ -13,6 +13,7 @@ export const verdictJson = (verdict: Verdict): JsonObject => ({
   events: verdict.events,
   unsealed: verdict.unsealed,
   checkpoints: verdict.checkpoints,
+  archived: { ...verdict.archived, files: [...verdict.archived.files] },
   lastCheckpoint: verdict.last === null ? null : { ...verdict.last.checkpoint, hash: verdict.last.hash },
   keysTrusted: verdict.keysTrusted,
   findings: verdict.findings.map(({ kind, event, checkpoint, detail }) => ({
@@ -25,7 +26,8 @@ export const verdictJson = (verdict: Verdict): JsonObject => ({
 });
 
 export const verdictLines = (verdict: Verdict): readonly string[] => {
-  const { events, unsealed, checkpoints, last, keysTrusted, findings, findingsBeyond } = verdict;
+  const { events, unsealed, checkpoints, archived, last, keysTrusted, findings, findingsBeyond } = verdict;
+  const isWhole = archived.files.length === 0;
   const newest = last?.checkpoint;
   return [
     ...findings.map(findingLine),
@@ -37,12 +39,23 @@ export const verdictLines = (verdict: Verdict): readonly string[] => {
     ...(unsealed === 0
       ? []
       : [`Not signed yet: ${counted(unsealed, 'event')}, bound by their hashes alone.`]),
+    ...(isWhole
+      ? []
+      : [
+          `Not verified: ${counted(archived.events, 'event')} in archives that were not given (${visible(filesText(archived.files))}); ` +
+            'of them only the checkpoints were. Give their directory with --archive.',
+        ]),
     ...(keysTrusted || checkpoints === 0
       ? []
       : ['The public keys are those that the log itself names; give --key to trust only your own.']),
-    findings.length === 0 ? 'OK: the log is as it was written.' : 'NOT OK: the log has been changed.',
+    findings.length > 0
+      ? 'NOT OK: the log has been changed.'
+      : `OK: ${isWhole ? 'the log' : 'what was looked at'} is as it was written.`,
   ];
 };
+
+const filesText = (files: readonly string[]): string =>
+  files.length < 3 ? files.join(', ') : `${files[0]} and ${files.length - 1} more`;
 
 const counted = (count: number, what: string): string => `${grouped(count)} ${what}${count === 1 ? '' : 's'}`;
 

@@ -1,4 +1,5 @@
 import type { AuditSource } from '../audit/audit-source.ts';
+import type { KeyRing } from '../audit/public-keys.ts';
 import type { JsonChange } from '../kernel/json-changes.ts';
 import type { ServeOptions } from './serve-options.ts';
 
@@ -26,6 +27,8 @@ export interface ServerCommands {
   ): Promise<PreviewSummary>;
   /** Looks at the machine and the configuration, changing nothing. */
   doctor(options: ServeOptions, signal: AbortSignal): Promise<readonly Finding[]>;
+  /** Moves what is old out of the database; as its owner. */
+  archive(options: ServeOptions, asked: ArchiveAsked, signal: AbortSignal): Promise<ArchiveOutcome>;
   /** Opens the log past any server; to be closed. */
   audit(options: ServeOptions): Promise<AuditSource>;
 }
@@ -44,6 +47,32 @@ export interface Finding {
   readonly status: 'ok' | 'warning' | 'failure';
   readonly detail: string;
   readonly help?: string | undefined;
+}
+
+export interface ArchiveAsked {
+  /** Only what was signed earlier, or by an earlier checkpoint. */
+  readonly before: { readonly time: Date } | { readonly sequence: number };
+  /** Absolute; undefined: in the data dir. */
+  readonly directory: string | undefined;
+  readonly keys: KeyRing | undefined;
+  readonly dryRun: boolean;
+  /** Told of each once it has left the database. */
+  readonly archived: (part: ArchivedPart) => Promise<void>;
+}
+
+/** A part of the log that has left the database, or would. */
+export interface ArchivedPart {
+  readonly file: string;
+  readonly events: number;
+  readonly fromSequence: number;
+  readonly toSequence: number;
+}
+
+export interface ArchiveOutcome {
+  readonly directory: string;
+  readonly parts: readonly ArchivedPart[];
+  /** Why what comes next stays, in words. */
+  readonly stays: string;
 }
 
 /** What is made from the log and can be made again: streams' presents, or the read model of boxes. */

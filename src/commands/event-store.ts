@@ -129,7 +129,9 @@ export interface LogFilter {
   readonly types?: readonly string[] | undefined;
 }
 
-/** The log as readers see it. */
+/**
+ * The log as readers see it. What has left the database for an archive is refused with `InvalidState`, and never passed over.
+ */
 export interface EventLog {
   /** Events of one stream with `version > after`, oldest first, at most `limit`. */
   readStream(streamId: StreamId, after: Version, limit: number): Promise<readonly RecordedEvent[]>;

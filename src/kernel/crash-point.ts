@@ -16,7 +16,18 @@ export const crashPoints = [
 /** The same on the way of a checkpoint, which no command waits for. Their kind is `checkpoint`. */
 export const checkpointCrashPoints = ['checkpoint.made', 'checkpoint.stored', 'checkpoint.sent'] as const;
 
-export type CrashPoint = (typeof crashPoints)[number] | (typeof checkpointCrashPoints)[number];
+/** The same while a part of the log leaves the database. Their kind is `archive`. */
+export const archiveCrashPoints = [
+  'archive.writing',
+  'archive.written',
+  'archive.verified',
+  'archive.dropped',
+] as const;
+
+export type CrashPoint =
+  | (typeof crashPoints)[number]
+  | (typeof checkpointCrashPoints)[number]
+  | (typeof archiveCrashPoints)[number];
 
 /** Called when a crash point is passed, with the effect's or command's kind. Does nothing outside the fault tests. */
 export type CrashProbe = (point: CrashPoint, kind: string) => void;

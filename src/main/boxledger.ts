@@ -19,6 +19,7 @@ const server: ServerCommands = {
     return withStore(options, (store) => previewBoxes(store, aggregate, report, signal));
   },
   doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
+  archive: async (...to) => (await import('./archive.ts')).archiveLog(...to),
   audit: async (options) => (await import('./open-audit.ts')).openAudit(options),
 };
 

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import type { ArchiveRecord } from '../audit/archive-record.ts';
 import { envelopeOf } from '../audit/event-digest.ts';
 import type { AuditedEvent } from '../audit/log-parts.ts';
 import { readPublicKey } from '../audit/public-keys.ts';
@@ -56,6 +58,27 @@ const momentText = (text: string): string => {
 };
 
 const bytesText = (text: string): string => text.slice(2);
+
+const archiveRow = z
+  .object({
+    number: z.int(),
+    file: z.string(),
+    sha256: z.string(),
+    events: z.number(),
+    from_sequence: z.int(),
+    to_sequence: z.int(),
+    to_transaction_id: z.string(),
+    to_position: z.string(),
+  })
+  .transform(
+    ({ from_sequence, to_sequence, to_transaction_id, to_position, ...row }): ArchiveRecord => ({
+      ...row,
+      fromSequence: from_sequence,
+      toSequence: to_sequence,
+      to: { transactionId: to_transaction_id, position: to_position },
+    }),
+  );
+export const archiveRecord = (row: unknown): ArchiveRecord => archiveRow.parse(row);
 
 export const publicKey = (hex: string) => {
   const key = readPublicKey(hex);

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import pg from 'pg';
+import { type ArchiveRecord, archivedError } from '../audit/archive-record.ts';
 import type { AuditSource, AuditStatus } from '../audit/audit-source.ts';
 import { readCheckpoint, type SignedCheckpoint } from '../audit/checkpoint.ts';
 import type { ExportKey } from '../audit/export-lines.ts';
@@ -9,13 +10,17 @@ import { beginning } from '../audit/place.ts';
 import { placeCheckpoints } from '../audit/place-checkpoints.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { boxIdPattern, streamIdPattern } from '../kernel/ids.ts';
-import { asText, auditedEvent, publicKey, type TextRow, textSettings } from './audit-rows.ts';
+import { archiveRecord, asText, auditedEvent, publicKey, type TextRow, textSettings } from './audit-rows.ts';
 import { connectionConfig } from './database.ts';
 import { databaseError } from './database-errors.ts';
 import { parseSinkState } from './postgres-checkpoints.ts';
 import { type Statement, statement } from './statement.ts';
 
 const allEvents = statement('audit-events');
+const eventsAfter = statement('audit-events-after');
+const archiveRows = statement('audit-archives');
+const archivedStreams = statement('audit-archived-streams');
+const archivedStream = statement('archived-stream');
 const eventsBetween = statement('audit-between');
 const eventsOfStream = statement('audit-stream');
 const strayHeads = statement('audit-stray-heads');
@@ -89,11 +94,18 @@ export class PostgresAuditLog implements AuditSource {
   }
 
   async #checkSchema(): Promise<void> {
-    const { rows } = await this.#client.query(`SELECT to_regclass('boxledger.checkpoints') AS found`);
-    if (rows[0]?.found === null)
-      throw new BoxledgerError('InvalidState', 'the database holds no log, or one older than checkpoints', {
+    try {
+      // Before the snapshot is taken: a partition that is dropped is gone for every snapshot, whatever it says of archives.
+      await this.#client.query('LOCK TABLE boxledger.events IN ACCESS SHARE MODE');
+      await this.#client.query('SELECT FROM boxledger.archives LIMIT 1');
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+      if (code !== '42P01' && code !== '3F000') throw cause; // no such table, no such schema
+      throw new BoxledgerError('InvalidState', 'the database holds no log, or one older than archives', {
         help: 'Give the database that the server uses; `boxledger migrate` brings an older one up to date.',
+        cause,
       });
+    }
   }
 
   share(): number {
@@ -117,10 +129,14 @@ export class PostgresAuditLog implements AuditSource {
     return placeCheckpoints(this.events(), this.checkpoints());
   }
 
-  /** All events in global order. The next page is under way while this one is looked at. */
-  async *events(): AsyncGenerator<readonly AuditedEvent[]> {
+  /** The next page is under way while this one is looked at. */
+  async *events(after?: Place): AsyncGenerator<readonly AuditedEvent[]> {
     this.#read = 0;
-    await this.#run(`DECLARE audit_events NO SCROLL CURSOR FOR ${allEvents.text}`);
+    const { text } = after === undefined ? allEvents : eventsAfter;
+    await this.rows(
+      { name: 'audit-events', text: `DECLARE audit_events NO SCROLL CURSOR FOR ${text}` },
+      after === undefined ? [] : [after.transactionId, after.position],
+    );
     try {
       const fetch = () => this.#textRows({ text: `FETCH ${eventsPage} FROM audit_events` });
       for (let next = fetch(); ; ) {
@@ -133,7 +149,7 @@ export class PostgresAuditLog implements AuditSource {
           yield rows.slice(at, at + eventsAtOnce).map((row) => auditedEvent(row));
       }
     } finally {
-      await this.#run('CLOSE audit_events');
+      await this.rows({ name: 'audit-events', text: 'CLOSE audit_events' }, []);
     }
   }
 
@@ -168,9 +184,23 @@ export class PostgresAuditLog implements AuditSource {
       });
       const events = rows.map((row) => auditedEvent(row));
       if (events.length > 0) yield events;
+      if (events.length === 0) await this.#refuseArchived(streamId, after);
       if (rows.length < eventsPage) return;
       after = events.at(-1)?.version ?? after;
     }
+  }
+
+  async #refuseArchived(streamId: string, after: string): Promise<void> {
+    const [row] = await this.rows(archivedStream, [streamId, after]);
+    if (row !== undefined) throw archivedError(streamId, String(row['file']));
+  }
+
+  async archives(): Promise<readonly ArchiveRecord[]> {
+    return (await this.rows(archiveRows, [])).map(archiveRecord);
+  }
+
+  async archivedStreams(streamIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set((await this.rows(archivedStreams, [streamIds])).map((row) => String(row['stream_id'])));
   }
 
   /** The checkpoint that covers a place, and the leaves it was made of; undefined when none does yet. */
@@ -224,14 +254,6 @@ export class PostgresAuditLog implements AuditSource {
     try {
       return (await this.#client.query<(string | null)[]>({ ...query, rowMode: 'array', types: asText }))
         .rows;
-    } catch (error) {
-      throw databaseError(error);
-    }
-  }
-
-  async #run(text: string): Promise<void> {
-    try {
-      await this.#client.query(text);
     } catch (error) {
       throw databaseError(error);
     }

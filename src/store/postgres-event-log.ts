@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { archivedError } from '../audit/archive-record.ts';
 import type { Cursor, EventLog, LogFilter, LogPage } from '../commands/event-store.ts';
 import type { LagMeter, LogLag } from '../commands/log-lag.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
@@ -14,6 +15,7 @@ const readAll = statement('read-all');
 const readAllOfStream = statement('read-all-of-stream');
 const readEnd = statement('read-end');
 const logLag = statement('log-lag');
+const archivedStream = statement('archived-stream');
 
 const pageRow = z.object({
   position: z.string().nullable(),
@@ -21,7 +23,9 @@ const pageRow = z.object({
   held_back: z.boolean(),
   looked_transaction_id: z.string().nullable(),
   looked_position: z.string().nullable(),
+  archive: z.string().nullable(),
 });
+const archiveRow = z.object({ file: z.string() });
 const endRow = z.object({ transaction_id: z.string(), position: z.string() });
 
 const lagRow = z
@@ -70,12 +74,15 @@ export class PostgresEventLog implements EventLog, LagMeter {
 
   async readStream(streamId: StreamId, after: Version, limit: number): Promise<readonly RecordedEvent[]> {
     const rows = await this.#database.query(readStream, [streamId, after, limit]);
+    if (rows.length === 0) await this.#refuseArchived(streamId, after);
     return rows.map((row) => parseEventRow(row).event);
   }
 
   async readAll(cursor: Cursor, limit: number, filter: LogFilter = {}): Promise<LogPage> {
     const rows = await this.#readPage(cursor, limit, filter);
     const first = pageRow.parse(rows[0]);
+    if (first.archive !== null)
+      throw archivedError(`the log after ${cursor || 'its beginning'}`, first.archive);
     this.#wake.heldBack(first.held_back);
     const events = first.position === null ? [] : rows.map(eventWithCursor);
     const last = events.at(-1)?.cursor ?? cursor;
@@ -98,6 +105,12 @@ export class PostgresEventLog implements EventLog, LagMeter {
 
   isAfter(cursor: Cursor, other: Cursor): boolean {
     return isAfter(placeOf(cursor), placeOf(other));
+  }
+
+  /** A stream is here as a whole, or it is not here at all. */
+  async #refuseArchived(streamId: StreamId, after: Version): Promise<void> {
+    const [row] = await this.#database.query(archivedStream, [streamId, after]);
+    if (row !== undefined) throw archivedError(streamId, archiveRow.parse(row).file);
   }
 
   async end(): Promise<Cursor> {

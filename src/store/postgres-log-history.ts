@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { archivedError } from '../audit/archive-record.ts';
 import type { CommandAnswer } from '../commands/event-store.ts';
 import type { BoxThen, EffectMemory, LastingFilter, LogHistory } from '../commands/log-history.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
@@ -8,16 +9,18 @@ import type { Timestamp } from '../kernel/time.ts';
 import { afterToken, pageToken } from './box-page-token.ts';
 import type { Database } from './database.ts';
 import { parseEffectMemory } from './history-rows.ts';
-import { parseBox, parseCommand, parseEventRow } from './row-parsers.ts';
+import { type EventRow, parseBox, parseCommand, parseEventRow } from './row-parsers.ts';
 import { statement } from './statement.ts';
 
 const boxesAt = statement('boxes-at');
 const readCorrelated = statement('read-correlated');
 const lastOfType = statement('last-of-type');
+const lastArchive = statement('last-archive');
 const findCommand = statement('find-command');
 const findEffects = statement('find-effects');
 
-const laterRow = z.object({ first_later: z.string().nullable() });
+const laterRow = z.object({ first_later: z.string().nullable(), archive: z.string().nullable() });
+const archiveRow = z.object({ file: z.string(), to_transaction_id: z.string() });
 
 export class PostgresLogHistory implements LogHistory {
   readonly #database: Database;
@@ -45,7 +48,8 @@ export class PostgresLogHistory implements LogHistory {
     ]);
     return rows.map((row) => {
       const record = parseBox(row);
-      const later = laterRow.parse(row).first_later;
+      const { first_later: later, archive } = laterRow.parse(row);
+      if (archive !== null) throw archivedError(`box ${record.boxId} as of ${at}`, archive);
       return {
         record,
         version: later === null ? record.version : version(BigInt(later) - 1n),
@@ -60,7 +64,18 @@ export class PostgresLogHistory implements LogHistory {
     limit: number,
   ): Promise<readonly RecordedEvent[]> {
     const rows = await this.#database.query(readCorrelated, [tenant, correlationId, limit]);
-    return rows.map((row) => parseEventRow(row).event);
+    const events = rows.map(parseEventRow);
+    await this.#refuseArchived(correlationId, events[0]);
+    return events.map(({ event }) => event);
+  }
+
+  /** What began by itself, after all that has left the database, is here to its end. */
+  async #refuseArchived(correlationId: CorrelationId, first: EventRow | undefined): Promise<void> {
+    const [row] = await this.#database.query(lastArchive, []);
+    if (row === undefined) return;
+    const { file, to_transaction_id: end } = archiveRow.parse(row);
+    const isWhole = first?.event.causationId === null && BigInt(first.transactionId) > BigInt(end);
+    if (!isWhole) throw archivedError(`some of what request ${correlationId} led to`, file);
   }
 
   async lastOf<Type extends DomainEvent['type']>(streamId: StreamId, type: Type) {

@@ -6,6 +6,7 @@ import { streamIdSchema } from '../events/schemas.ts';
 import { assert } from '../kernel/assert.ts';
 import { noVersion, type StreamId, version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
+import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
 import { parseEventRow } from './row-parsers.ts';
 import { statement } from './statement.ts';
@@ -44,6 +45,8 @@ const readStream = statement('read-stream');
 const readMoved = statement('read-moved-streams');
 const insertHead = statement('insert-rebuilt-head');
 const insertBox = statement('insert-rebuilt-box');
+const deleteHeads = statement('delete-rebuilt-heads');
+const deleteBoxes = statement('delete-rebuilt-boxes');
 const putHeads = statement('put-rebuilt-heads');
 const putBoxes = statement('put-rebuilt-boxes');
 
@@ -54,7 +57,8 @@ const horizonRow = z.object({ xmin: z.string() });
 const streamRow = z.object({ stream_id: streamIdSchema });
 
 /**
- * Makes every head and box row again from the log, while the service runs. They are folded into tables of this connection
+ * Makes every head and box row again from the log, while the service runs; those of streams that have left the database for
+ * an archive stay as they are. They are folded into tables of this connection
  * first, without a lock and without a transaction: one that writes would hold all readers of the log back until it ended.
  * Then appends wait for as long as it takes to fold again what moved meanwhile, and to put the new rows in the place of
  * the old; readers see the old ones until the new are complete. Holds no more in memory than a page of events and one state.
@@ -73,6 +77,8 @@ export const rebuild = async (
 };
 
 const rebuildOn = async (client: pg.Client, folding: Folding, options: RebuildOptions) => {
+  // A stream that left the database meanwhile would be missed half-way.
+  await client.query('SELECT pg_advisory_lock_shared($1)', [advisoryLocks.archiving]);
   // Whatever this first look cannot see yet is of this transaction or a later one.
   const { xmin } = horizonRow.parse((await client.query('SELECT boxledger.horizon()::text AS xmin')).rows[0]);
   await client.query('CREATE TEMP TABLE rebuilt_heads (LIKE boxledger.heads, PRIMARY KEY (stream_id))');
@@ -187,11 +193,11 @@ const keep = async (
 const putInPlace = async (client: pg.Client, only: Projection | undefined): Promise<void> => {
   if (only !== 'boxes') {
     await client.query('DELETE FROM boxledger.open_execs');
-    await client.query('DELETE FROM boxledger.heads');
+    await client.query(deleteHeads.text);
     await client.query(putHeads);
   }
   if (only !== 'heads') {
-    await client.query('DELETE FROM boxledger.boxes');
+    await client.query(deleteBoxes.text);
     await client.query(putBoxes);
   }
 };

@@ -33,7 +33,7 @@ const standingRow = z
 export const readStanding = (databaseUrl: string): Promise<Standing> =>
   withConnection(databaseUrl, readStandingOn);
 
-const readStandingOn = async (client: pg.Client): Promise<Standing> => {
+export const readStandingOn = async (client: pg.ClientBase): Promise<Standing> => {
   const { rows } = await client.query(standingOf.text);
   return standingRow.parse(rows[0]);
 };

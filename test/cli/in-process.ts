@@ -122,5 +122,6 @@ const noServer: ServerCommands = {
   rebuild: notHere,
   preview: notHere,
   doctor: notHere,
+  archive: notHere,
   audit: notHere,
 };

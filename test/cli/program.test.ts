@@ -18,6 +18,7 @@ const program = buildProgram({
     rebuild: notHere,
     preview: notHere,
     doctor: notHere,
+    archive: notHere,
     audit: notHere,
   },
 });
@@ -25,7 +26,7 @@ const program = buildProgram({
 test('there is every command that a user was promised', () => {
   expect(program.commands.map((command) => command.name())).toEqual(
     expect.arrayContaining(
-      'serve create run start stop pause resume exec ls inspect events diff why explain wait rm audit migrate rebuild preview doctor version'.split(
+      'serve create run start stop pause resume exec ls inspect events diff why explain wait rm audit archive migrate rebuild preview doctor version'.split(
         ' ',
       ),
     ),

@@ -4,6 +4,7 @@ import { type ExportScope, exportLines } from '../../audit/export-lines.ts';
 import type { LogPart } from '../../audit/log-parts.ts';
 import { rangeExtract } from '../../audit/range-extract.ts';
 import { streamExtract } from '../../audit/stream-extract.ts';
+import { BoxledgerError } from '../../kernel/errors.ts';
 import { withSource, writeTo } from '../audit-run.ts';
 import { FlagFaults, numberValue } from '../flag-values.ts';
 import { withExamples } from '../flags.ts';
@@ -33,6 +34,7 @@ export const auditExportCommand = (io: CliIo, server: ServerCommands): Command =
       inRun(io, flags.json === true, async (run) => {
         const range = rangeOf(flags);
         await withSource(io, server, flags, async (source) => {
+          if (flags.box === undefined) await refuseArchived(source, range);
           const { scope, parts } = await selected(source, flags.box, range);
           await writeTo(run, flags.out, exportLines(scope, await source.keyList(), parts));
         });
@@ -56,6 +58,16 @@ const rangeOf = ({ from, to, box }: ExportFlags): Range => {
     faults.add('--box', 'is exported whole, without --from and --to');
   faults.check('audit export');
   return { from: first, to: last };
+};
+
+/** What has left the database is an export already. */
+const refuseArchived = async (source: AuditSource, { from }: Range): Promise<void> => {
+  const last = (await source.archives()).at(-1);
+  if (last === undefined || from > last.toSequence) return;
+  throw new BoxledgerError('InvalidState', `checkpoints up to ${last.toSequence} have left the database`, {
+    help: `The archives are exports of them, the last is ${last.file}; export the rest with --from ${last.toSequence + 1}.`,
+    details: { archive: last.file },
+  });
 };
 
 const selected = async (

@@ -1,12 +1,15 @@
 -- Events of one stream as `read-all` gives them, found by the stream: in a stream the order of versions is that of the log.
 -- $1 transaction id and $2 position after which, $3 most events, $4 stream id; filters, null for any: $5 tenant, $6 categories,
 -- $7 types. A row for each event, or one of nulls when there is none; on each, the horizon, whether committed events are held
--- back now, and no place where the look ended: it went to the horizon. Takes no locks.
+-- back now, no place where the look ended: it went to the horizon, and the archive that the stream has left the database for,
+-- null when it has not: it is here from its first event on. Takes no locks.
 WITH edge AS (SELECT boxledger.horizon() AS horizon)
 SELECT page.*, edge.horizon,
   coalesce(edge.horizon <= (
     SELECT transaction_id FROM boxledger.events ORDER BY transaction_id DESC, position DESC LIMIT 1), false) AS held_back,
-  NULL::xid8 AS looked_transaction_id, NULL::bigint AS looked_position
+  NULL::xid8 AS looked_transaction_id, NULL::bigint AS looked_position,
+  (SELECT a.file FROM boxledger.archived_streams s JOIN boxledger.archives a ON a.number = s.archive
+   WHERE s.stream_id = $4 AND (a.to_transaction_id, a.to_position) > ($1::xid8, $2::bigint)) AS archive
 FROM edge LEFT JOIN (
   SELECT position, transaction_id, stream_id, version, type, schema_version, data, tenant, actor_kind, actor_id, reason,
     command_id, correlation_id, causation_id, traceparent, occurred_at, hash

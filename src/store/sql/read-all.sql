@@ -4,7 +4,8 @@
 -- $1 transaction id and $2 position after which, $3 most events, $4 most to look at, whether they fit or not; filters, null for
 -- any: $5 tenant, $6 categories (first part of the stream id), $7 types. A row for each event, or one of nulls when there is
 -- none; on each, the horizon, whether committed events are held back now and, where the look ended before the horizon with
--- fewer than $3 events, the place of the last one looked at. Takes no locks.
+-- fewer than $3 events, the place of the last one looked at, and the archive that the reader would have to have read before, null
+-- when there is none. Takes no locks.
 WITH edge AS (SELECT boxledger.horizon() AS horizon),
 page AS MATERIALIZED (
   SELECT * FROM (
@@ -33,6 +34,8 @@ look AS (
 SELECT page.*, edge.horizon,
   coalesce(edge.horizon <= (
     SELECT transaction_id FROM boxledger.events ORDER BY transaction_id DESC, position DESC LIMIT 1), false) AS held_back,
-  look.transaction_id AS looked_transaction_id, look.position AS looked_position
+  look.transaction_id AS looked_transaction_id, look.position AS looked_position,
+  (SELECT a.file FROM boxledger.archives a WHERE (a.to_transaction_id, a.to_position) > ($1::xid8, $2::bigint)
+   ORDER BY a.number LIMIT 1) AS archive
 FROM edge LEFT JOIN look ON true LEFT JOIN page ON true
 ORDER BY page.transaction_id, page.position
