@@ -1,6 +1,9 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { BoxledgerError } from '../../kernel/errors.ts';
 import { boxIdPattern, streamIdPattern } from '../../kernel/ids.ts';
 import type { Event } from '../../sdk/client.ts';
+import { openArchivedEvents } from '../archived-events.ts';
 import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { eventJson } from '../json-forms.ts';
@@ -12,6 +15,7 @@ interface EventsFlags extends ConnectionFlags {
   readonly type?: readonly string[];
   readonly since?: string;
   readonly stream?: string;
+  readonly archive?: readonly string[];
 }
 
 export const eventsCommand = (io: CliIo): Command => {
@@ -24,9 +28,19 @@ export const eventsCommand = (io: CliIo): Command => {
       '--since <cursor>',
       'only what came after this cursor; --json prints one with each event of all boxes',
     )
-    .option('--stream <id>', 'only this stream: box/…, exec/… or host/…');
+    .option('--stream <id>', 'only this stream: box/…, exec/… or host/…')
+    .option(
+      '--archive <dir>',
+      'read what has left the database from the files in this directory, and go on from there; repeatable',
+      repeatable,
+    );
   addConnectionFlags(command).action((box: string | undefined, flags: EventsFlags) => events(io, box, flags));
-  return withExamples(command, 'boxledger events web --follow', 'boxledger events --type box.exited --json');
+  return withExamples(
+    command,
+    'boxledger events web --follow',
+    'boxledger events --type box.exited --json',
+    'boxledger events --archive /mnt/archives',
+  );
 };
 
 const events = (io: CliIo, box: string | undefined, flags: EventsFlags) =>
@@ -53,10 +67,12 @@ const idOf = async ({ client, signal }: Session, box: string): Promise<string> =
 
 /** A whole stream and a box that is followed are asked for by themselves; all else is the log, filtered here. */
 async function* read(
-  { client, signal }: Session,
+  session: Session,
   stream: string | undefined,
-  { follow = false, type: types = [], since: cursor }: EventsFlags,
+  flags: EventsFlags,
 ): AsyncGenerator<Event, void, undefined> {
+  const { client, signal } = session;
+  const { follow = false, type: types = [], since: cursor } = flags;
   const wanted = (event: Event) =>
     (types.length === 0 || types.includes(event.type)) && (stream === undefined || event.streamId === stream);
   if (follow && stream?.startsWith('box/')) {
@@ -65,10 +81,56 @@ async function* read(
       if (message.$case === 'event' && wanted(message.value)) yield message.value;
     return;
   }
-  const categories = stream === undefined ? [] : [stream.slice(0, stream.indexOf('/'))];
   const found =
     stream === undefined || follow || cursor !== undefined
-      ? client.readAll({ cursor, types, categories, follow, signal })
-      : client.readStream(stream, { types, signal });
+      ? readLog(session, stream, flags)
+      : readStream(session, stream, flags);
   for await (const event of found) if (wanted(event)) yield event;
+}
+
+const archivedIn = ({ io }: Session, { archive = [], since }: EventsFlags) =>
+  openArchivedEvents(
+    archive.map((directory) => resolve(io.workingDir, directory)),
+    since,
+  );
+
+/** Archives that are given, and then the server's part; what it has no longer and was not given it refuses. */
+async function* readLog(
+  session: Session,
+  stream: string | undefined,
+  flags: EventsFlags,
+): AsyncGenerator<Event, void, undefined> {
+  const { client, signal } = session;
+  const { follow = false, type: types = [], archive } = flags;
+  const categories = stream === undefined ? [] : [stream.slice(0, stream.indexOf('/'))];
+  let cursor = flags.since;
+  if (archive !== undefined) {
+    const archived = await archivedIn(session, flags);
+    for await (const event of archived.events()) {
+      signal.throwIfAborted();
+      yield event;
+    }
+    ({ cursor } = archived);
+  }
+  yield* client.readAll({ cursor, types, categories, follow, signal });
+}
+
+/** A stream is on the server as a whole, or in the archives. */
+async function* readStream(
+  session: Session,
+  stream: string,
+  flags: EventsFlags,
+): AsyncGenerator<Event, void, undefined> {
+  const { client, signal } = session;
+  const { type: types = [], archive } = flags;
+  try {
+    yield* client.readStream(stream, { types, signal });
+  } catch (error) {
+    const hasLeft = error instanceof BoxledgerError && error.details['archive'] !== undefined;
+    if (!hasLeft || archive === undefined) throw error;
+    for await (const event of (await archivedIn(session, flags)).events()) {
+      signal.throwIfAborted();
+      yield { ...event, cursor: '' };
+    }
+  }
 }
