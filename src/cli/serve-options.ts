@@ -63,6 +63,8 @@ const serveOptionsSchema = z.strictObject({
   keepCommandsDays: days.default(30),
   /** How long effects that are over are kept. */
   keepEffectsDays: days.default(7),
+  /** About so many events are in one partition of the log, which leaves the database as a whole. */
+  partitionEvents: wholeNumber(1_000, 1_000_000_000).default(1_000_000),
   /** A checkpoint is made once so many events are not signed, and after so long when there are any. */
   checkpointEveryEvents: wholeNumber(1, 1_000_000).default(10_000),
   checkpointEveryMs: wholeNumber(50, 86_400_000).default(60_000),
@@ -93,6 +95,7 @@ export interface ServeFlags {
   readonly metricsTokenFile?: string;
   readonly keepCommandsDays?: string;
   readonly keepEffectsDays?: string;
+  readonly partitionEvents?: string;
   readonly checkpointEveryEvents?: string;
   readonly checkpointEveryMs?: string;
   readonly checkpointKeyFile?: string;
@@ -115,6 +118,7 @@ const environmentNames = {
   metricsTokenFile: 'BOXLEDGER_METRICS_TOKEN_FILE',
   keepCommandsDays: 'BOXLEDGER_KEEP_COMMANDS_DAYS',
   keepEffectsDays: 'BOXLEDGER_KEEP_EFFECTS_DAYS',
+  partitionEvents: 'BOXLEDGER_PARTITION_EVENTS',
   checkpointEveryEvents: 'BOXLEDGER_CHECKPOINT_EVERY_EVENTS',
   checkpointEveryMs: 'BOXLEDGER_CHECKPOINT_EVERY_MS',
   checkpointKeyFile: 'BOXLEDGER_CHECKPOINT_KEY_FILE',
@@ -134,6 +138,7 @@ const flagNames = {
   metricsTokenFile: '--metrics-token-file',
   keepCommandsDays: '--keep-commands-days',
   keepEffectsDays: '--keep-effects-days',
+  partitionEvents: '--partition-events',
   checkpointEveryEvents: '--checkpoint-every-events',
   checkpointEveryMs: '--checkpoint-every-ms',
   checkpointKeyFile: '--checkpoint-key-file',

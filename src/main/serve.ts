@@ -43,7 +43,7 @@ export const serve = async (
   signal: AbortSignal,
   ready: (server: ReadyServer) => void,
 ): Promise<void> => {
-  const { dataDir } = options;
+  const { dataDir, partitionEvents } = options;
   const log = serviceLog(options.logLevel);
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
@@ -58,7 +58,7 @@ export const serve = async (
     const driver = await openDriver(options, log);
     const databaseUrl = await openDatabase(options, log, teardown);
     const store = await atStart(databaseHelp, () =>
-      openStore({ databaseUrl, log, onWritten: metrics && appendObserver(metrics) }),
+      openStore({ databaseUrl, log, partitionEvents, onWritten: metrics && appendObserver(metrics) }),
     );
     teardown.add('store', () => store.close());
     const watch = new LogWatch({ log: store.log, keepLog: store.keepLog, logger: log });
