@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prepareAppend } from '../../src/store/append-request.ts';
 import { packAppends } from '../../src/store/append-rows.ts';
 import { appendRequest, boxAppend, someBoxId, someHostId, someIntent } from '../support/append-request.ts';
+import { cutPartition } from '../support/partitions.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 
 let store: TestStore;
@@ -67,6 +68,65 @@ test('what is looked up for a scrape is looked for among what is open or live, h
   await store.pool.query('ANALYZE boxledger.effects, boxledger.boxes');
   expect(await planOf('open-effects.sql')).not.toContain('Seq Scan on effects');
   expect(await planOf('count-boxes.sql')).not.toContain('Seq Scan on boxes');
+});
+
+describe('over partitions that are all full', () => {
+  let many: TestStore;
+  beforeAll(async () => {
+    many = await createStore();
+    for (let partition = 0; partition < 4; partition += 1) {
+      await many.pool.query(
+        `INSERT INTO boxledger.events (version, occurred_at, schema_version, stream_id, type, data, tenant, actor_kind,
+           actor_id, command_id, correlation_id, hash)
+         SELECT ${partition + 1}, now(), 1, 'box/' || n, 'host.left', '{}', 'default', 'user', 'ada', 'c' || n, 'c' || n,
+           sha256('') FROM generate_series(1, 5000) n`,
+      );
+      await cutPartition(many.databaseUrl);
+    }
+    // The empty ones after them are never analyzed: what is known of them is that they may be of any size.
+    await many.pool.query(
+      'ANALYZE boxledger.events_1, boxledger.events_2, boxledger.events_3, boxledger.events_4',
+    );
+  });
+  afterAll(() => many.close());
+
+  const planOver = async (file: string, values: string) => {
+    const client = await many.pool.connect();
+    try {
+      await client.query('SET plan_cache_mode = force_generic_plan');
+      await client.query(`PREPARE plan AS ${textOf(file)}`);
+      const { rows } = await client.query(
+        `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE plan (${values})`,
+      );
+      return rows.map((row) => row['QUERY PLAN']).join('\n');
+    } finally {
+      client.release(true);
+    }
+  };
+
+  test.each([
+    ['read-stream.sql', "'box/7', 0, 100", /Merge Append/],
+    ['read-by-stream.sql', "'box/7', 0, 100", /Merge Append/],
+    ['read-correlated.sql', "'default', 'c7', 100", /_correlation/],
+    ['audit-stream.sql', "'box/7', 0, 100", /Merge Append/],
+  ])('%s uses the index of each', async (file, values, by) => {
+    const plan = await planOver(file, values);
+    expect(plan).toMatch(by);
+    expect(plan).not.toMatch(/Seq Scan on events/);
+  });
+
+  test.each([
+    ['read-all.sql', (last: string) => `'${last}', 0, 100, 100, NULL, NULL, NULL`],
+    ['audit-between.sql', (last: string) => `'${last}', 0, '${last}', 1000000, 100`],
+    ['leaves-after.sql', (last: string) => `'${last}', 0, 100, NULL`],
+  ])('%s passes over those before its place', async (file, values) => {
+    const { rows } = await many.pool.query(
+      'SELECT transaction_id AS last FROM boxledger.events ORDER BY transaction_id DESC LIMIT 1',
+    );
+    const plan = await planOver(file, values(rows[0]?.last));
+    expect(plan).toMatch(/Subplans Removed: [34]/);
+    expect(plan).not.toMatch(/Seq Scan on events|Merge Append/);
+  });
 });
 
 test('an append reads no table from end to end, however large', async () => {
