@@ -16,13 +16,14 @@ export interface ArchiveRecord {
   readonly to: Place;
 }
 
-/** What is asked for has left the database. `details.archive`: the file that it ends in. */
-export const archivedError = (what: string, file: string): BoxledgerError =>
-  new BoxledgerError(
-    'InvalidState',
-    `${what}: has left the database for archives, the last of them ${file}`,
-    {
-      help: 'Read it from there with --archive DIR: `boxledger events` and `boxledger audit verify` do.',
-      details: { archive: file },
-    },
-  );
+/**
+ * What is asked for has left the database. `details.archive`: the file that it ends in; of the log itself the file that comes
+ * next, and `details.cursor` from where on the database has it.
+ */
+export const archivedError = (what: string, file: string, cursor?: string): BoxledgerError => {
+  const help = 'Read it from there with --archive DIR: `boxledger events` and `boxledger audit verify` do.';
+  return new BoxledgerError('InvalidState', `${what} has left the database: it is in the archive ${file}`, {
+    help: cursor === undefined ? help : `${help} From cursor ${cursor} on it is here.`,
+    details: { archive: file, ...(cursor === undefined ? {} : { cursor }) },
+  });
+};

@@ -13,8 +13,12 @@ const insertStreams = statement('insert-archived-streams');
 
 const pageSize = 10_000;
 const bounds = {
-  /** An append waits no longer than this for the moment in which partitions are exchanged, whoever else is in the way. */
+  /**
+   * An append waits no longer than this for the moment in which partitions are exchanged, whoever else is in the way: at first
+   * only the one, and with each try as much more, since what is in the way may be appends that take so long.
+   */
   lockTimeoutMs: 50,
+  lockTimeoutMaxMs: 250,
   tries: 60,
   restMs: 500,
 } as const;
@@ -46,7 +50,9 @@ export const dropArchived = async (
   for (let tries = 1; ; tries += 1) {
     signal.throwIfAborted();
     try {
-      return await inTransaction(client, () => exchange(client, unit, kept, sha256));
+      return await inTransaction(client, () =>
+        exchange(client, unit, kept, sha256, Math.min(bounds.lockTimeoutMs * tries, bounds.lockTimeoutMaxMs)),
+      );
     } catch (error) {
       if (!(error instanceof pg.DatabaseError) || error.code !== lockNotAvailable) throw error;
       if (tries === bounds.tries)
@@ -83,7 +89,13 @@ const copyKept = async (client: pg.ClientBase, kept: string, ends: string, signa
   }
 };
 
-const exchange = async (client: pg.ClientBase, unit: ArchiveUnit, kept: string, sha256: string) => {
+const exchange = async (
+  client: pg.ClientBase,
+  unit: ArchiveUnit,
+  kept: string,
+  sha256: string,
+  lockTimeoutMs: number,
+) => {
   const { number, file, events, fromSequence, begins, ends, last } = unit;
   await client.query(insertArchive.text, [
     number,
@@ -98,7 +110,7 @@ const exchange = async (client: pg.ClientBase, unit: ArchiveUnit, kept: string, 
     last.to.position,
   ]);
   await client.query(insertStreams.text, [number, ends]);
-  await client.query(`SET LOCAL lock_timeout = ${bounds.lockTimeoutMs}`);
+  await client.query(`SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   await client.query('LOCK TABLE ONLY boxledger.events IN ACCESS EXCLUSIVE MODE');
   const old = [
     ...unit.partitions.map((partition) => `events_${partition}`),

@@ -16,6 +16,7 @@ const readAllOfStream = statement('read-all-of-stream');
 const readEnd = statement('read-end');
 const logLag = statement('log-lag');
 const archivedStream = statement('archived-stream');
+const lastArchive = statement('last-archive');
 
 const pageRow = z.object({
   position: z.string().nullable(),
@@ -26,6 +27,7 @@ const pageRow = z.object({
   archive: z.string().nullable(),
 });
 const archiveRow = z.object({ file: z.string() });
+const archiveEndRow = z.object({ to_transaction_id: z.string(), to_position: z.string() });
 const endRow = z.object({ transaction_id: z.string(), position: z.string() });
 
 const lagRow = z
@@ -81,8 +83,7 @@ export class PostgresEventLog implements EventLog, LagMeter {
   async readAll(cursor: Cursor, limit: number, filter: LogFilter = {}): Promise<LogPage> {
     const rows = await this.#readPage(cursor, limit, filter);
     const first = pageRow.parse(rows[0]);
-    if (first.archive !== null)
-      throw archivedError(`the log after ${cursor || 'its beginning'}`, first.archive);
+    if (first.archive !== null) throw await this.#archived(cursor, first.archive);
     this.#wake.heldBack(first.held_back);
     const events = first.position === null ? [] : rows.map(eventWithCursor);
     const last = events.at(-1)?.cursor ?? cursor;
@@ -105,6 +106,13 @@ export class PostgresEventLog implements EventLog, LagMeter {
 
   isAfter(cursor: Cursor, other: Cursor): boolean {
     return isAfter(placeOf(cursor), placeOf(other));
+  }
+
+  async #archived(cursor: Cursor, file: string): Promise<Error> {
+    const [row] = await this.#database.query(lastArchive, []);
+    const { to_transaction_id: transactionId, to_position: position } = archiveEndRow.parse(row);
+    const what = `what comes after ${cursor === '' ? 'the beginning of the log' : `cursor ${cursor}`}`;
+    return archivedError(what, file, cursorOf({ transactionId, position }));
   }
 
   /** A stream is here as a whole, or it is not here at all. */

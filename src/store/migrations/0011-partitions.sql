@@ -30,7 +30,7 @@ CREATE TABLE boxledger.archives (
   sha256 bytea NOT NULL CHECK (octet_length(sha256) = 32),
   events bigint NOT NULL CHECK (events > 0),
   from_sequence bigint NOT NULL,
-  to_sequence bigint NOT NULL REFERENCES boxledger.checkpoints,
+  to_sequence bigint NOT NULL,
   -- Of the transactions of its partitions: the first, and the first after them.
   begins xid8 NOT NULL,
   ends xid8 NOT NULL,
