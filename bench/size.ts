@@ -32,8 +32,8 @@ const weigh = async (databaseUrl: string, log: Logger): Promise<Size> => {
     const { rows } = await store.pool.query<{ name: string; bytes: string; events: string }>(
       `SELECT c.relname AS name, pg_table_size(c.oid) AS bytes, (SELECT count(*) FROM boxledger.events) AS events
        FROM pg_class c
-       WHERE c.oid = 'boxledger.events'::regclass
-         OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'boxledger.events'::regclass)
+       WHERE c.oid = 'boxledger.events_1'::regclass
+         OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'boxledger.events_1'::regclass)
        ORDER BY c.relkind DESC, c.relname`,
     );
     const events = Number(rows[0]?.events);

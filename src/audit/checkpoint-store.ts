@@ -15,8 +15,11 @@ export interface NewCheckpoint {
 /** What a maker may do while no other one, in whatever process, makes checkpoints. All of it commits or none. */
 export interface MakingSession {
   last(): Promise<SignedCheckpoint | undefined>;
-  /** What is to be signed after a place, in global order, as far as nothing can come between it any more. */
-  leavesAfter(place: Place, limit: number): Promise<readonly LeafEntry[]>;
+  /**
+   * What is to be signed after a place, in global order, as far as nothing can come between it any more. Ends where the
+   * partition of `first`, the first of the checkpoint, ends; undefined: of whatever comes first now.
+   */
+  leavesAfter(place: Place, limit: number, first: LeafEntry | undefined): Promise<readonly LeafEntry[]>;
   add(checkpoint: NewCheckpoint): Promise<void>;
 }
 

@@ -47,7 +47,7 @@ const make = async (
   const batch = new Batch();
   while (batch.count < eventsMax) {
     const wanted = Math.min(pageSize, eventsMax - batch.count);
-    const page = await session.leavesAfter(batch.last ?? after, wanted);
+    const page = await session.leavesAfter(batch.last ?? after, wanted, batch.first);
     batch.add(page);
     if (page.length < wanted) break;
   }
@@ -84,6 +84,7 @@ const understood = (signed: SignedCheckpoint): Checkpoint => {
 class Batch {
   readonly #tree = new CompactRange();
   readonly #inputs: Buffer[] = [];
+  first: LeafEntry | undefined;
   last: LeafEntry | undefined;
 
   get count(): number {
@@ -98,6 +99,7 @@ class Batch {
       this.#tree.append(leafHash(inputs.subarray(at, at + leafBytes)));
     });
     this.#inputs.push(inputs);
+    this.first ??= entries[0];
     this.last = entries.at(-1) ?? this.last;
   }
 

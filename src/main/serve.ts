@@ -51,7 +51,7 @@ export const serve = async (
     const databaseUrl = await openDatabase(options, log, teardown);
     const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
     teardown.add('store', () => store.close());
-    const watch = new LogWatch({ log: store.log, keepEpoch: store.keepEpoch, logger: log });
+    const watch = new LogWatch({ log: store.log, keepLog: store.keepLog, logger: log });
     watch.start();
     teardown.add('watch over the log', () => watch.close());
     const cleaner = new Cleaner({ databaseUrl, retention: retentionOf(options), log });

@@ -4,8 +4,8 @@ import type { StoreLog } from './store-log.ts';
 
 export interface LogWatchOptions {
   readonly log: LagMeter;
-  /** Begins an epoch of the log when the server behind the connections is another one. */
-  readonly keepEpoch: () => Promise<unknown>;
+  /** Begins an epoch of the log when the server behind the connections is another one, and adds partitions ahead. */
+  readonly keepLog: () => Promise<unknown>;
   readonly logger: StoreLog;
   /** Events that cannot be read for longer than this are warned of. */
   readonly warnLagMs?: number;
@@ -15,8 +15,8 @@ export interface LogWatchOptions {
 }
 
 /**
- * Looks after the order of the log while a service runs: notices a standby that took over, and says who holds readers back
- * when somebody does for long.
+ * Looks after the order of the log while a service runs: notices a standby that took over, keeps partitions ready, and says
+ * who holds readers back when somebody does for long.
  */
 export class LogWatch {
   readonly #options: Required<LogWatchOptions>;
@@ -42,7 +42,7 @@ export class LogWatch {
     const { signal } = this.#closing;
     while (!signal.aborted) {
       try {
-        await this.#options.keepEpoch();
+        await this.#options.keepLog();
         this.#judge(await this.#options.log.lag());
       } catch (err) {
         this.#options.logger.debug(

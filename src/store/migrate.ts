@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
+import { partitionEventsDefault } from './partition-size.ts';
 import { statement } from './statement.ts';
 
 interface Migration {
@@ -18,14 +19,14 @@ const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
 /** PostgreSQL 15.0, as `server_version_num` counts. */
 const serverVersionMin = 150_000;
 
-const keepEpoch = statement('keep-epoch');
+const keepLog = statement('keep-log');
 
 const serverRow = z.object({ number: z.coerce.number(), text: z.string() });
 const appliedRow = z.object({ number: z.int(), name: z.string() });
 
 /**
- * Brings the schema `boxledger` up to this program, begins an epoch of the log when the database has moved, and returns the names of the migrations that were applied: none when it
- * already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
+ * Brings the schema `boxledger` up to this program, begins an epoch of the log when the database has moved, and returns the
+ * names of the migrations that were applied: none when it already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
  * schema is newer than this program, `Unsupported` when the server is too old, `PermissionDenied` when the role may not.
  */
 export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
@@ -38,7 +39,7 @@ export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
     const missing = known.filter(({ number }) => !done.some((migration) => migration.number === number));
     if (missing.length > 0) await refusePowerless(client);
     for (const migration of missing) await apply(client, migration);
-    await client.query(keepEpoch.text);
+    await client.query(keepLog.text, [partitionEventsDefault]);
     return missing.map(({ name }) => name);
   });
 

@@ -107,8 +107,13 @@ class Session implements MakingSession {
     return rows[0] === undefined ? undefined : signedRow.parse(rows[0]);
   }
 
-  async leavesAfter({ transactionId, position }: Place, limit: number): Promise<readonly LeafEntry[]> {
-    const { rows } = await this.#client.query({ ...leavesAfter, values: [transactionId, position, limit] });
+  async leavesAfter(
+    { transactionId, position }: Place,
+    limit: number,
+    first: LeafEntry | undefined,
+  ): Promise<readonly LeafEntry[]> {
+    const values = [transactionId, position, limit, first?.transactionId ?? null];
+    const { rows } = await this.#client.query({ ...leavesAfter, values });
     return leafRows
       .parse(rows)
       .map(({ transaction_id, ...row }) => ({ transactionId: transaction_id, ...row }));

@@ -1,5 +1,6 @@
 import type { AppendRequest, AppendResult, EventStore, Head } from '../commands/event-store.ts';
 import { assert } from '../kernel/assert.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import type { CommandId, StreamId, TenantId } from '../kernel/ids.ts';
 import { AppendBatcher } from './append-batcher.ts';
 import { appendResult, endsOf, type PreparedAppend, prepareAppend } from './append-request.ts';
@@ -11,15 +12,20 @@ import { statement } from './statement.ts';
 const loadHead = statement('load-head');
 const append = statement('append');
 const findCommand = statement('find-command');
+/** How Postgres says that no partition is for a row. */
+const checkViolation = '23514';
 
 export class PostgresEventStore implements EventStore {
   readonly #database: Database;
   readonly #wake: AppendWake;
+  readonly #keepLog: () => Promise<void>;
   readonly #batcher: AppendBatcher<PreparedAppend, AppendReply>;
 
-  constructor(database: Database, wake: AppendWake) {
+  /** `keepLog` adds the partition that is missing when an append finds none. */
+  constructor(database: Database, wake: AppendWake, keepLog: () => Promise<void>) {
     this.#database = database;
     this.#wake = wake;
+    this.#keepLog = keepLog;
     this.#batcher = new AppendBatcher(
       (batch) => this.#write(batch),
       ({ lockKey }) => lockKey,
@@ -37,7 +43,7 @@ export class PostgresEventStore implements EventStore {
   }
 
   async #write(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[]> {
-    const [row] = await this.#database.query(append, [`[${batch.map(({ json }) => json).join()}]`]);
+    const [row] = await this.#append(`[${batch.map(({ json }) => json).join()}]`);
     const replies = parseAppendReplies(row);
     assert(replies.length === batch.length, 'every append is replied to');
     const ends = batch.flatMap((prepared, index) =>
@@ -45,6 +51,19 @@ export class PostgresEventStore implements EventStore {
     );
     if (ends.length > 0) this.#wake.appended(ends);
     return replies;
+  }
+
+  /** What the server refused for want of a partition it undid: the same is asked again, once. */
+  async #append(requests: string): Promise<readonly unknown[]> {
+    try {
+      return await this.#database.query(append, [requests]);
+    } catch (error) {
+      const lacksPartition =
+        error instanceof BoxledgerError && error.details['databaseCode'] === checkViolation;
+      if (!lacksPartition) throw error;
+      await this.#keepLog();
+      return this.#database.query(append, [requests]);
+    }
   }
 
   async answerOf(tenant: TenantId, id: CommandId, digest: string): ReturnType<EventStore['answerOf']> {

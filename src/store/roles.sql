@@ -36,18 +36,23 @@ BEGIN
   GRANT USAGE ON SCHEMA boxledger TO boxledger_service;
   REVOKE ALL ON ALL FUNCTIONS IN SCHEMA boxledger FROM PUBLIC;
   GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA boxledger TO boxledger_service;
-  -- What refuses change by trigger is added to and read; how the log came to be here is only read; all else can be made
-  -- again from the log, and is cleaned.
+  -- Where partitions end is not for the service to say; that the next one is there it may ask.
+  REVOKE EXECUTE ON FUNCTION boxledger.make_partition, boxledger.add_partition FROM boxledger_service;
+  -- What refuses change by trigger is added to and read; how the log came to be here, and what has left it, is only read; all
+  -- else can be made again from the log, and is cleaned. Partitions are the log's, and reached by way of it alone.
   FOR thing IN
     SELECT c.oid::regclass AS name, CASE
+      WHEN c.relispartition THEN NULL
+      WHEN c.relname IN ('migrations', 'log_epochs', 'partitions', 'archives', 'archived_streams') THEN 'SELECT'
       WHEN EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgfoid = 'boxledger.refuse_change'::regproc)
         THEN 'SELECT, INSERT'
-      WHEN c.relname IN ('migrations', 'log_epochs') THEN 'SELECT'
       ELSE 'SELECT, INSERT, UPDATE, DELETE' END AS rights
     FROM pg_class c WHERE c.relnamespace = 'boxledger'::regnamespace AND c.relkind IN ('r', 'p')
   LOOP
     EXECUTE format('REVOKE ALL ON %s FROM PUBLIC, boxledger_service', thing.name);
-    EXECUTE format('GRANT %s ON %s TO boxledger_service', thing.rights, thing.name);
+    IF thing.rights IS NOT NULL THEN
+      EXECUTE format('GRANT %s ON %s TO boxledger_service', thing.rights, thing.name);
+    END IF;
   END LOOP;
 
   -- BullMQ's tables hold nothing that the outbox does not know better. It makes a sequence for each queue.

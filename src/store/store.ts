@@ -10,6 +10,7 @@ import { Database } from './database.ts';
 import type { LiveBox } from './history-rows.ts';
 import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
+import { partitionEventsDefault } from './partition-size.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresConsumerStore } from './postgres-consumer-store.ts';
@@ -23,7 +24,7 @@ import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
 const ping = statement('ping');
-const keepEpoch = statement('keep-epoch');
+const keepLogStatement = statement('keep-log');
 
 /** Everything that is kept in Postgres, behind the ports that the rest of the program knows. */
 export interface Store {
@@ -39,8 +40,8 @@ export interface Store {
   readonly pool: pg.Pool;
   /** Brings the schema up to this program; returns the names of the migrations applied. */
   migrate(): Promise<readonly string[]>;
-  /** Begins an epoch of the log when its server or database is another than before. */
-  keepEpoch(): Promise<void>;
+  /** Begins an epoch of the log when its server or database is another than before, and adds partitions ahead of need. */
+  keepLog(): Promise<void>;
   /** Makes every head and box row again from the log, while the service runs. */
   rebuild(folding: Folding, options?: RebuildOptions): Promise<{ readonly streams: number }>;
   /** Every box that is not removed, as it is stored. */
@@ -54,14 +55,23 @@ export interface StoreOptions {
   /** As `pg` understands it: `postgres://user:password@host:port/database`. */
   readonly databaseUrl: string;
   readonly log: StoreLog;
+  /** About so many events in a partition of the log. */
+  readonly partitionEvents?: number | undefined;
 }
 
 /** Opens the store once its database answers. The schema may still have to be migrated. */
-export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Store> => {
+export const openStore = async ({
+  databaseUrl,
+  log,
+  partitionEvents = partitionEventsDefault,
+}: StoreOptions): Promise<Store> => {
   const database = new Database(databaseUrl, log);
+  const keepLog = async () => {
+    await database.query(keepLogStatement, [partitionEvents]);
+  };
   const wake = new AppendWake(database, log);
   const store: Store = {
-    events: new PostgresEventStore(database, wake),
+    events: new PostgresEventStore(database, wake, keepLog),
     log: new PostgresEventLog(database, wake),
     history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),
@@ -71,9 +81,7 @@ export const openStore = async ({ databaseUrl, log }: StoreOptions): Promise<Sto
     checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
-    keepEpoch: async () => {
-      await database.query(keepEpoch, []);
-    },
+    keepLog,
     rebuild: (folding, options) => rebuild(databaseUrl, folding, options),
     liveBoxes: () => liveBoxes(database),
     ping: async () => {

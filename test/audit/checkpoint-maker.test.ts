@@ -119,7 +119,7 @@ test('while somebody makes one, appends go on and another maker steps back', asy
   const key = someKey();
   await store.checkpoints.addKey(key.keyId, key.publicKeyHex);
   await store.checkpoints.exclusively(async (session) => {
-    await session.leavesAfter({ transactionId: '0', position: '0' }, 100);
+    await session.leavesAfter({ transactionId: '0', position: '0' }, 100, undefined);
     const options = { store: store.checkpoints, key, eventsMax: 100, now, crash: noCrash };
     expect(await makeCheckpoint(options)).toBeUndefined();
     await append(5, 2);

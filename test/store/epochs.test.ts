@@ -50,6 +50,7 @@ const moved = async (fromUrl: string, toUrl: string) => {
     'SELECT to_jsonb(e) AS event FROM boxledger.events e ORDER BY position',
   );
   await migrate(toUrl);
+  await sql(toUrl, "SELECT boxledger.add_partition('2000000000')");
   const literal = JSON.stringify(exported.map(({ event }) => event)).replaceAll("'", "''");
   await sql(
     toUrl,

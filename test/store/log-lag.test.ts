@@ -83,7 +83,7 @@ const watch = () => {
   const say = (fields: object, message: string) => void said.push({ fields, message });
   const made = new LogWatch({
     log: store.log,
-    keepEpoch: store.keepEpoch,
+    keepLog: store.keepLog,
     logger: { ...silentLog, warn: say, info: say },
     intervalMs: 10,
   });

@@ -5,5 +5,6 @@ SELECT e.transaction_id, e.position, e.stream_id, e.version, e.type, e.schema_ve
   (SELECT p.hash FROM boxledger.events p WHERE p.stream_id = e.stream_id AND p.version = e.version - 1 LIMIT 1) AS previous_hash
 FROM boxledger.events e
 WHERE (e.transaction_id, e.position) > ($1::xid8, $2::bigint) AND (e.transaction_id, e.position) <= ($3::xid8, $4::bigint)
+  AND e.transaction_id BETWEEN $1::xid8 AND $3::xid8 -- by this partitions are passed over
 ORDER BY e.transaction_id, e.position
 LIMIT $5

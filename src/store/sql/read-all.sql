@@ -13,6 +13,7 @@ FROM edge LEFT JOIN (
     command_id, correlation_id, causation_id, traceparent, occurred_at, hash
   FROM boxledger.events
   WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
+    AND transaction_id >= $1::xid8 -- says no more than the line before, but only by this are partitions passed over
     AND transaction_id < (SELECT horizon FROM edge)
     AND ($4::text IS NULL OR tenant = $4)
     AND ($5::text IS NULL OR stream_id = $5)
