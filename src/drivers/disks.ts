@@ -1,12 +1,7 @@
+import type { CopyMethod } from '../events/disk-operations.ts';
 import type { BoxId, ExportId, SnapshotId } from '../kernel/ids.ts';
 import type { ArchiveManifestInput } from './box-archive/manifest.ts';
 import type { ArchiveFigures } from './box-archive/read-archive.ts';
-
-/**
- * How a copy of a disk was made: `reflink` shares blocks with what it was made of until either is written to
- * (copy-on-write), `copy` has all bytes anew, `chain` stands on what it was made of (no driver's yet).
- */
-export type CopyMethod = 'reflink' | 'copy' | 'chain';
 
 export interface DiskCopy {
   readonly copy: CopyMethod;

@@ -16,6 +16,7 @@ import type { Clock } from '../kernel/ports.ts';
 import { effectHandlers } from './effect-handlers.ts';
 import type { GuestRegistry } from './guests.ts';
 import type { HostBoxes } from './host-boxes.ts';
+import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 import type { StepLimits } from './workshop.ts';
 
@@ -33,6 +34,9 @@ export interface HostOptions {
   readonly log: Logger;
   readonly crash: CrashProbe;
   readonly limits: StepLimits;
+  readonly progress: ProgressBoard;
+  /** Of boxledger. */
+  readonly version: string;
   readonly backoff: Backoff;
   /** Effects that may run at once. */
   readonly concurrency: number;
@@ -66,7 +70,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   );
   log.info({ hostId, epoch, handedBack: handedBack.length }, 'host joined');
 
-  const supervisor = new Supervisor(options);
+  const supervisor = new Supervisor({ ...options, epoch });
   const giveUp = () => supervisor.close();
   options.signal.addEventListener('abort', giveUp, { once: true });
   await supervisor.reconcile();

@@ -16,7 +16,23 @@ export const crashPoints = [
 /** The same on the way of a checkpoint, which no command waits for. Their kind is `checkpoint`. */
 export const checkpointCrashPoints = ['checkpoint.made', 'checkpoint.stored', 'checkpoint.sent'] as const;
 
-export type CrashPoint = (typeof crashPoints)[number] | (typeof checkpointCrashPoints)[number];
+/** The same within an operation on a box's disk, in the order in which they are passed. */
+export const diskCrashPoints = [
+  'bracket.frozen',
+  'bracket.paused',
+  'bracket.copied',
+  'bracket.resumed',
+  'snapshot.kept',
+  'clone.some',
+  'clone.all',
+  'export.written',
+  'restore.done',
+] as const;
+
+export type CrashPoint =
+  | (typeof crashPoints)[number]
+  | (typeof checkpointCrashPoints)[number]
+  | (typeof diskCrashPoints)[number];
 
 /** Called when a crash point is passed, with the effect's or command's kind. Does nothing outside the fault tests. */
 export type CrashProbe = (point: CrashPoint, kind: string) => void;

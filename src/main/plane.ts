@@ -2,6 +2,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
+import { packageVersion } from '../cli/commands/version.ts';
 import { Explainer } from '../commands/explainer.ts';
 import { LogFeed } from '../commands/log-feed.ts';
 import { LogTail } from '../commands/log-tail.ts';
@@ -19,6 +20,7 @@ import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
 import { reportLostExecs } from '../hosts/lost-execs.ts';
+import { ProgressBoard } from '../hosts/progress.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { defaultTenant, type HostId } from '../kernel/ids.ts';
@@ -63,7 +65,8 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
   try {
     const { door, feed, asked } = openCommandSide(options, teardown);
     const guests = new GuestRegistry(options.driver, connectGuest);
-    const host = await joinHost(options, door, guests);
+    const progress = new ProgressBoard();
+    const host = await joinHost(options, { door, guests, progress });
     asked.on('effects', (effects) => host.notice(effects));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const lost = await reportLostExecs(store.execs, door, host.hostId);
@@ -78,7 +81,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
-    const api = openApi(options, { door, feed, guests, host });
+    const api = openApi(options, { door, feed, guests, host, progress });
     teardown.add('api', () => api.close(closeTimeoutMs));
     return { door, feed, api, close: () => teardown.run() };
   } catch (error) {
@@ -111,7 +114,10 @@ const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: T
   return { door, feed: new LogFeed(store.log, tail), asked };
 };
 
-const joinHost = (options: PlaneOptions, door: Door, guests: GuestRegistry): Promise<Host> =>
+const joinHost = (
+  options: PlaneOptions,
+  { door, guests, progress }: Omit<ApiSide, 'host' | 'feed'>,
+): Promise<Host> =>
   startHost({
     ...options,
     hostname: hostname(),
@@ -122,6 +128,8 @@ const joinHost = (options: PlaneOptions, door: Door, guests: GuestRegistry): Pro
     outbox: options.store.outbox,
     clock: systemClock,
     limits: defaultStepLimits,
+    progress,
+    version: packageVersion(),
     backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
     concurrency: effectsAtOnce,
     leaseMs,
@@ -132,6 +140,7 @@ interface ApiSide {
   readonly feed: LogFeed;
   readonly guests: GuestRegistry;
   readonly host: Host;
+  readonly progress: ProgressBoard;
 }
 
 const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): ApiServer =>

@@ -7,6 +7,7 @@ import type { Exit } from '../../src/events/process.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { type Host, type HostOptions, startHost } from '../../src/hosts/host.ts';
 import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
+import { ProgressBoard } from '../../src/hosts/progress.ts';
 import { defaultStepLimits } from '../../src/hosts/workshop.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
@@ -63,6 +64,8 @@ const start = async (options: Partial<HostOptions> = {}) => {
     log: silent,
     crash: noCrash,
     limits: defaultStepLimits,
+    progress: new ProgressBoard(),
+    version: '0.0.0',
     backoff,
     concurrency: 8,
     leaseMs: 30_000,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { consistencySchema } from '../../events/box-events.ts';
+import { consistencySchema } from '../../events/disk-operations.ts';
 import { boundedText, jsonObjectSchema, nameSchema, timestampSchema } from '../../events/schemas.ts';
 import type { JsonObject } from '../../kernel/json.ts';
 import { limits } from '../../kernel/limits.ts';

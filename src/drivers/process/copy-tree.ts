@@ -4,10 +4,11 @@ import { constants } from 'node:fs';
 import { copyFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import type { CopyMethod } from '../../events/disk-operations.ts';
 import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { readIfThere } from '../../os/files.ts';
-import type { CopyMethod, DiskWork } from '../disks.ts';
+import type { DiskWork } from '../disks.ts';
 import { removeTree } from './files.ts';
 
 /**

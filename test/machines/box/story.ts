@@ -11,14 +11,16 @@ import {
   defaultTenant,
   type EffectId,
   effectIdFor,
+  exportId,
   hostId,
+  snapshotId,
   type TenantId,
   version,
 } from '../../../src/kernel/ids.ts';
 import { plusMs, type Timestamp, timestamp } from '../../../src/kernel/time.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
 import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
-import type { Decision } from '../../../src/machines/decision.ts';
+import type { Begun, Decision } from '../../../src/machines/decision.ts';
 import { recordedFor } from '../recorded.ts';
 
 export const theBox = boxId('bx_0123456789abcdef');
@@ -79,6 +81,7 @@ export class Story {
   readonly log: RecordedEvent<BoxEvent>[] = [];
   readonly effects: EffectIntent[] = [];
   readonly cancelled: EffectId[] = [];
+  readonly begun: Begun<BoxState, BoxEvent>[] = [];
   state: BoxState | undefined;
   now: Timestamp = epochStart;
 
@@ -106,6 +109,7 @@ export class Story {
     expect(this.state && boxAggregate.persist(this.state)).toEqual(boxAggregate.persist(answer.state));
     this.effects.push(...answer.effects);
     this.cancelled.push(...answer.cancels);
+    this.begun.push(...answer.begins);
     return answer;
   }
 
@@ -137,6 +141,21 @@ export class Story {
   }
 }
 
+const bracket = { consistency: 'file-system', freezeMs: 3, pausedMs: 5, thawMs: 2 } as const;
+const diskCopy = { sizeBytes: 4096, copy: 'reflink' } as const;
+const aSnapshot = { snapshotId: snapshotId('sn_0123456789abcdef'), name: 'before' } as const;
+export const theClone = boxId('bx_fedcba9876543210');
+const theExport = exportId('xp_0123456789abcdef');
+
+/** A snapshot that the box has, named `kept`. */
+export const keptSnapshot: readonly BoxEvent[] = (() => {
+  const kept = { snapshotId: snapshotId('sn_00000000000000aa'), name: 'kept' };
+  return [
+    { type: 'box.snapshotRequested', data: { ...kept, consistency: 'best-effort', timeoutMs: 3_660_000 } },
+    { type: 'box.snapshotCreated', data: { ...kept, bracket, sizeBytes: 4096, copy: 'reflink' } },
+  ];
+})();
+
 export const command = {
   create: { type: 'box.create', boxId: theBox, name: 'web', options },
   start: { type: 'box.start', boxId: theBox, placement },
@@ -145,6 +164,24 @@ export const command = {
   resume: { type: 'box.resume', boxId: theBox },
   remove: { type: 'box.remove', boxId: theBox, force: false },
   forceRemove: { type: 'box.remove', boxId: theBox, force: true },
+  restart: { type: 'box.restart', boxId: theBox, placement },
+  rename: { type: 'box.rename', boxId: theBox, name: 'other' },
+  snapshot: { type: 'box.snapshot', boxId: theBox, ...aSnapshot, consistency: 'best-effort' },
+  removeSnapshot: { type: 'box.removeSnapshot', boxId: theBox, snapshot: 'kept' },
+  restore: { type: 'box.restore', boxId: theBox, snapshot: 'kept' },
+  clone: {
+    type: 'box.clone',
+    boxId: theBox,
+    clones: [{ boxId: theClone, name: 'copy' }],
+    consistency: 'best-effort',
+  },
+  export: {
+    type: 'box.export',
+    boxId: theBox,
+    exportId: theExport,
+    includeEnv: false,
+    consistency: 'best-effort',
+  },
 } as const satisfies Record<string, BoxCommand>;
 
 export const reportExit = (generation: number): BoxCommand => ({
@@ -152,6 +189,7 @@ export const reportExit = (generation: number): BoxCommand => ({
   boxId: theBox,
   generation,
   exit: { kind: 'signal', signal: 'SIGKILL' },
+  placement,
 });
 
 /** An outcome of each kind that says that all went well. */
@@ -170,6 +208,17 @@ export const success = {
   'vm.pause': { kind: 'vm.pause', outcome: { status: 'succeeded', result: { consistency: 'crash' } } },
   'vm.resume': { kind: 'vm.resume', outcome: { status: 'succeeded', result: {} } },
   'disk.remove': { kind: 'disk.remove', outcome: { status: 'succeeded', result: {} } },
+  'disk.snapshot': {
+    kind: 'disk.snapshot',
+    outcome: { status: 'succeeded', result: { bracket, ...diskCopy } },
+  },
+  'disk.restore': { kind: 'disk.restore', outcome: { status: 'succeeded', result: diskCopy } },
+  'disk.clone': { kind: 'disk.clone', outcome: { status: 'succeeded', result: { bracket, ...diskCopy } } },
+  'disk.export': {
+    kind: 'disk.export',
+    outcome: { status: 'succeeded', result: { bracket, sizeBytes: 2048, sha256: '0'.repeat(64) } },
+  },
+  'snapshot.remove': { kind: 'snapshot.remove', outcome: { status: 'succeeded', result: {} } },
 } as const satisfies { [Kind in EffectOutcome['kind']]: Extract<EffectOutcome, { kind: Kind }> };
 
 export const failed = (kind: EffectOutcome['kind']): EffectOutcome => ({
