@@ -16,7 +16,7 @@ const stamp = 'dist/.stamp';
 const stubStamp = 'src/gen/.stamp';
 const buf = 'node_modules/@bufbuild/buf/bin/buf';
 const agentEntry = 'src/agent/main.ts';
-const stubInputs = ['proto', 'buf.yaml', 'buf.gen.yaml', 'package-lock.json'];
+const stubInputs = ['proto', 'buf.yaml', 'buf.gen.yaml', 'package-lock.json', 'scripts/build.mjs'];
 const inputs = [
   'src',
   'proto',
@@ -56,12 +56,21 @@ const buildStubs = async () => {
     await runTool(buf, 'generate', '--output', aside);
     await describeApi(join(aside, 'src/gen/descriptor-set.ts'));
     const made = filesUnder(join(aside, 'src/gen'));
-    for (const file of made) await writeIfChanged(at('src/gen', file), join(aside, 'src/gen', file));
+    for (const file of made) {
+      await keepEveryKey(join(aside, 'src/gen', file));
+      await writeIfChanged(at('src/gen', file), join(aside, 'src/gen', file));
+    }
     for (const file of filesUnder(at('src/gen'))) if (!made.includes(file)) await rm(at('src/gen', file));
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
   await writeFile(at(stubStamp), digest);
+};
+
+/** ts-proto decodes a map into `{}`, which loses the key `__proto__` without a word; an object of no prototype has it. */
+const keepEveryKey = async (file) => {
+  const source = await readFile(file, 'utf8');
+  await writeFile(file, source.replace(/\b(?!_unknownFields)(\w+): \{\}/g, '$1: Object.create(null)'));
 };
 
 /** The API's own description as a module, for server reflection. */

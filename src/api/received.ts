@@ -59,7 +59,7 @@ const plain = (value: unknown, path: Path, faults: Fault[]): unknown => {
     if (field === undefined) continue;
     if (key === '_unknownFields') noteUnknown(field, path, faults);
     else if (isOneof(field)) fields.push([field.$case, plain(field.value, [...path, field.$case], faults)]);
-    else fields.push([checkedText(key, [...path, key], faults), plain(field, [...path, key], faults)]);
+    else fields.push([checkedKey(key, [...path, key], faults), plain(field, [...path, key], faults)]);
   }
   return Object.fromEntries(fields);
 };
@@ -72,6 +72,12 @@ const checkedText = (text: string, path: Path, faults: Fault[]): string => {
   if (text.includes('\uFFFD') || text.includes('\0'))
     faults.push(fault(path, 'must be valid UTF-8 without NUL'));
   return text;
+};
+
+/** A map's key that objects do not take for one would be lost on the way. */
+const checkedKey = (key: string, path: Path, faults: Fault[]): string => {
+  if (key === '__proto__') faults.push(fault(path, 'is a key that cannot be kept'));
+  return checkedText(key, path, faults);
 };
 
 /** Keys are protobuf tags: the field's number and three bits of wire type. */

@@ -9,6 +9,7 @@ import { limits } from '../kernel/limits.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { authenticated } from './authentication.ts';
 import type { Service } from './calls.ts';
+import { cannotListen } from './listen-address.ts';
 import { reflection } from './reflection.ts';
 import { boxHandlers, eventHandlers, historyHandlers, tolerantMethods } from './services.ts';
 
@@ -68,14 +69,7 @@ const bind = (server: Server, address: string): Promise<string> =>
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
       if (error === null)
         resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
-      else
-        reject(
-          new BoxledgerError('Unavailable', `The server cannot listen at ${address}: ${error.message}`, {
-            help: 'Stop what listens there, or choose another address; port 0 takes a free one.',
-            details: { address },
-            cause: error,
-          }),
-        );
+      else reject(cannotListen(address, error));
     });
   });
 

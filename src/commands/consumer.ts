@@ -88,16 +88,16 @@ export class Consumer {
 
   /** Until it is stopped or others may have it. */
   async #consume(held: HeldConsumer): Promise<void> {
-    const { batchSize, retryDelayMaxMs, onError, pollIntervalMs } = this.#options;
+    const { retryDelayMaxMs, onError, pollIntervalMs } = this.#options;
     const retryDelayMinMs = retryDelayMaxMs / 100;
     let retryDelayMs = retryDelayMinMs;
     held.signal.addEventListener('abort', () => this.#proceed(), { once: true });
     while (!this.#stopping.signal.aborted && !held.signal.aborted) {
       this.#woken = false;
       try {
-        const isFull = (await this.#dealWithOne(held)) === batchSize;
+        const atEnd = await this.#dealWithOne(held);
         retryDelayMs = retryDelayMinMs;
-        if (!isFull && !held.signal.aborted) await this.#untilWoken(pollIntervalMs);
+        if (atEnd && !held.signal.aborted) await this.#untilWoken(pollIntervalMs);
       } catch (error) {
         onError(error);
         await this.#pause(retryDelayMs);
@@ -107,16 +107,16 @@ export class Consumer {
     await held.release();
   }
 
-  /** One batch; the number of its events. */
-  async #dealWithOne(held: HeldConsumer): Promise<number> {
+  /** One batch; whether it was the last for now. */
+  async #dealWithOne(held: HeldConsumer): Promise<boolean> {
     const { batchSize, filter, handle } = this.#options;
-    const { events, cursor } = await this.#log.readAll(held.cursor, batchSize, filter);
+    const { events, cursor, atEnd } = await this.#log.readAll(held.cursor, batchSize, filter);
     if (events.length === 0) held.passed(cursor);
     else {
       await handle(events, held.signal);
       await held.reached(cursor);
     }
-    return events.length;
+    return atEnd;
   }
 
   async #untilWoken(ms: number): Promise<void> {

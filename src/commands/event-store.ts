@@ -113,10 +113,12 @@ export type Cursor = string;
 export interface LogPage {
   readonly events: readonly (RecordedEvent & { readonly cursor: Cursor })[];
   /**
-   * Where to go on: the last event's cursor. When there was none it is the one that was given or, after a filter, a later
-   * one, so that what does not fit is looked at once.
+   * Where to go on: as far as was looked, which with a filter may be beyond the last event, so that what does not fit is
+   * looked at once.
    */
   readonly cursor: Cursor;
+  /** Whether that was everything that can be read now. With a filter a page may be short, or empty, and not at the end. */
+  readonly atEnd: boolean;
 }
 
 export interface LogFilter {
@@ -131,8 +133,13 @@ export interface LogFilter {
 export interface EventLog {
   /** Events of one stream with `version > after`, oldest first, at most `limit`. */
   readStream(streamId: StreamId, after: Version, limit: number): Promise<readonly RecordedEvent[]>;
-  /** Events after `cursor` in an order that no later commit can change: none is ever skipped. */
+  /**
+   * Events after `cursor` in an order that no later commit can change: none is ever skipped. Looks at a bounded number of
+   * events, however few of them fit.
+   */
   readAll(cursor: Cursor, limit: number, filter?: LogFilter): Promise<LogPage>;
+  /** Whether `cursor` is a later place than `other`. */
+  isAfter(cursor: Cursor, other: Cursor): boolean;
   /** The cursor after everything that is readable now. */
   end(): Promise<Cursor>;
   /**

@@ -3,7 +3,8 @@ import type { Cursor } from './event-store.ts';
 
 /**
  * A consumer in this process's hands. Its lease is renewed every third of it, for as long as it takes to deal with a batch;
- * the signal fires when others may have it. One thing at a time is said to the store, so no cursor overtakes a later one.
+ * the signal fires when others may have it: when the store says so, and by this process's monotonic clock, however long the
+ * store is silent. One thing at a time is said to the store, so no cursor overtakes a later one.
  */
 export class HeldConsumer {
   readonly #store: ConsumerStore;
@@ -13,7 +14,7 @@ export class HeldConsumer {
   readonly #lost = new AbortController();
   readonly #heartbeat: NodeJS.Timeout;
   #cursor: Cursor;
-  #keptAtMs: number;
+  #expiry: NodeJS.Timeout | undefined;
   #said: Promise<unknown> = Promise.resolve();
 
   /** `takenAtMs`: by the monotonic clock, before the lease was asked for. */
@@ -27,7 +28,7 @@ export class HeldConsumer {
     this.#leaseMs = options.leaseMs;
     this.#onError = options.onError;
     this.#cursor = lease.cursor;
-    this.#keptAtMs = options.takenAtMs;
+    this.#holdsFrom(options.takenAtMs);
     this.#heartbeat = setInterval(() => void this.#beat(), options.leaseMs / 3);
     this.#heartbeat.unref();
   }
@@ -51,9 +52,11 @@ export class HeldConsumer {
     await this.#say(() => this.#keep());
   }
 
+  /** What others may have is not said to be released: it may be theirs, and the store may be silent. */
   async release(): Promise<void> {
     clearInterval(this.#heartbeat);
-    await this.#say(() => this.#store.release(this.#lease, this.#cursor));
+    if (!this.signal.aborted) await this.#say(() => this.#store.release(this.#lease, this.#cursor));
+    clearTimeout(this.#expiry);
   }
 
   async #beat() {
@@ -61,14 +64,21 @@ export class HeldConsumer {
       await this.#say(() => this.#keep());
     } catch (error) {
       this.#onError(error);
-      if (performance.now() - this.#keptAtMs >= this.#leaseMs) this.#lost.abort();
     }
   }
 
   async #keep(): Promise<void> {
+    if (this.signal.aborted) return;
     const asked = performance.now();
-    if (await this.#store.keep(this.#lease, this.#leaseMs, this.#cursor)) this.#keptAtMs = asked;
+    if (await this.#store.keep(this.#lease, this.#leaseMs, this.#cursor)) this.#holdsFrom(asked);
     else this.#lost.abort();
+  }
+
+  /** `fromMs`: before the store was asked, so that the lease ends here no later than there. */
+  #holdsFrom(fromMs: number): void {
+    clearTimeout(this.#expiry);
+    this.#expiry = setTimeout(() => this.#lost.abort(), fromMs + this.#leaseMs - performance.now());
+    this.#expiry.unref();
   }
 
   #say(what: () => Promise<void>): Promise<void> {

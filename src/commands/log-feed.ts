@@ -1,6 +1,6 @@
 import type { BoxId } from '../kernel/ids.ts';
 import { boxStream, noVersion } from '../kernel/ids.ts';
-import type { Cursor, EventLog, LogFilter } from './event-store.ts';
+import type { Cursor, EventLog, LogFilter, LogPage } from './event-store.ts';
 import type { LogEntry, LogTail } from './log-tail.ts';
 
 /** `caught-up` comes once: everything that was readable has been given, what follows is live. */
@@ -49,46 +49,35 @@ export class LogFeed {
     let cursor = from;
     let caughtUp = false;
     while (!signal.aborted) {
-      for await (const event of this.#pages(cursor, filter, signal)) {
-        cursor = event.cursor;
-        yield { kind: 'event', event };
-      }
-      // The tail may be behind what has been given: it would give that again.
-      await this.#tail.hasAll(signal);
-      // What becomes readable from here on is entry `mark` or later; what the next pages give may be among them.
+      // What is not readable yet becomes entry `mark` or later; what the pages give may be among those too.
       const mark = this.#tail.next;
-      const seen = new Set<bigint>();
-      for await (const event of this.#pages(cursor, filter, signal)) {
-        cursor = event.cursor;
-        seen.add(event.position);
-        yield { kind: 'event', event };
+      for await (const page of this.#pages(cursor, filter, signal)) {
+        for (const event of page.events) yield { kind: 'event', event };
+        cursor = page.cursor;
       }
+      if (signal.aborted) return;
       if (!caughtUp) yield { kind: 'caught-up', cursor };
       caughtUp = true;
-      for await (const event of this.#live(mark, filter, seen, signal)) {
+      for await (const event of this.#live(mark, signal)) {
+        if (!this.#log.isAfter(event.cursor, cursor)) continue;
         cursor = event.cursor;
-        yield { kind: 'event', event };
+        if (matches(event, filter)) yield { kind: 'event', event };
       }
     }
   }
 
-  async *#pages(after: Cursor, filter: LogFilter | undefined, signal: AbortSignal): AsyncGenerator<LogEntry> {
+  async *#pages(after: Cursor, filter: LogFilter | undefined, signal: AbortSignal): AsyncGenerator<LogPage> {
     let cursor = after;
     while (!signal.aborted) {
       const page = await this.#log.readAll(cursor, pageSize, filter);
-      yield* page.events;
-      if (page.events.length < pageSize) return;
+      yield page;
+      if (page.atEnd) return;
       cursor = page.cursor;
     }
   }
 
   /** Entries of the tail from `number` on; returns when the tail has forgotten the next one or the signal aborts. */
-  async *#live(
-    number: number,
-    filter: LogFilter | undefined,
-    seen: ReadonlySet<bigint>,
-    signal: AbortSignal,
-  ): AsyncGenerator<LogEntry> {
+  async *#live(number: number, signal: AbortSignal): AsyncGenerator<LogEntry> {
     for (let at = number; !signal.aborted; ) {
       const entry = this.#tail.entry(at);
       if (entry === 'gone') return;
@@ -97,7 +86,7 @@ export class LogFeed {
         continue;
       }
       at += 1;
-      if (!seen.has(entry.position) && matches(entry, filter)) yield entry;
+      yield entry;
     }
   }
 

@@ -25,7 +25,7 @@ const pageSize = 500;
 export class LogTail {
   readonly #log: EventLog;
   readonly #options: LogTailOptions;
-  readonly #emitter = new EventEmitter<{ advance: []; read: [] }>();
+  readonly #emitter = new EventEmitter<{ advance: [] }>();
   readonly #watched = new EventEmitter<Record<StreamId, [Version]>>();
   #followers = 0;
   #entries: LogEntry[] = [];
@@ -36,9 +36,6 @@ export class LogTail {
   #running = false;
   #reading = false;
   #again = false;
-  /** Number of the latest reading that began, and of the latest that got to the end of the log. */
-  #begun = 0;
-  #finished = 0;
   #stopListening: () => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -73,25 +70,6 @@ export class LogTail {
   entry(number: number): LogEntry | 'gone' | 'ahead' {
     if (number >= this.#next) return 'ahead';
     return this.#entries[number - (this.#next - this.#entries.length)] ?? 'gone';
-  }
-
-  /** Resolves when the tail has all that was readable at the time of the call, or the signal aborts. */
-  hasAll(signal: AbortSignal): Promise<void> {
-    const awaited = this.#begun + 1; // one that is under way may have looked too early
-    return new Promise((resolve) => {
-      const done = () => {
-        this.#emitter.off('read', look);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const look = () => {
-        if (this.#finished >= awaited) done();
-      };
-      this.#emitter.on('read', look);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-      else this.#wake();
-    });
   }
 
   /** To be called before entries are read one after the other; what it gives ends that. */
@@ -140,11 +118,8 @@ export class LogTail {
     this.#reading = true;
     while (this.#again && this.#running) {
       this.#again = false;
-      this.#begun += 1;
       try {
         await this.#readPages();
-        this.#finished = this.#begun;
-        this.#emitter.emit('read');
       } catch (error) {
         this.#options.onError(error); // the next wake or poll tries again from the same cursor
       }
@@ -161,7 +136,7 @@ export class LogTail {
       this.#cursor = page.cursor;
       this.#emitter.emit('advance');
       this.#ring(page.events);
-      if (page.events.length < pageSize) return;
+      if (page.atEnd) return;
     }
   }
 }

@@ -40,12 +40,13 @@ export type Provenance = z.infer<typeof provenanceSchema>;
 
 /**
  * An event as the log has it. `hash` is lower-case hexadecimal SHA-256 over the previous event's hash in its stream (32
- * zero bytes before the first) and the RFC 8785 JSON of all the rest but `position` and `hash`.
+ * zero bytes before the first) and the RFC 8785 JSON of all the rest, as stored, but `position` and `hash`.
  */
 export type RecordedEvent<Event extends DomainEvent = DomainEvent> = Event & {
   readonly streamId: z.infer<typeof streamIdSchema>;
   readonly version: Version;
   readonly position: Position;
+  /** Of the data as given here: an event that was stored in an earlier form is read, and named, in its newest. */
   readonly schemaVersion: number;
   readonly occurredAt: z.infer<typeof timestampSchema>;
   readonly hash: string;

@@ -70,11 +70,8 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   );
   log.info({ hostId, epoch, handedBack: handedBack.length }, 'host joined');
 
-  const supervisor = new Supervisor({ ...options, epoch });
-  const giveUp = () => supervisor.close();
-  options.signal.addEventListener('abort', giveUp, { once: true });
-  await supervisor.reconcile();
   const look = (boxId: BoxId) => void runner.whileAlone(boxId, () => supervisor.check(boxId));
+  const supervisor = new Supervisor({ ...options, epoch, lookAgain: look });
   const runner: EffectRunner = new EffectRunner({
     ...options,
     epoch,
@@ -85,8 +82,18 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
       if (view === null || view.state === 'failed') look(boxId);
     },
   });
-  await stubbornly('taking work', () => runner.start());
-  options.signal.removeEventListener('abort', giveUp);
+  const giveUp = () => supervisor.close();
+  options.signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    await supervisor.reconcile();
+    await stubbornly('taking work', () => runner.start());
+  } catch (error) {
+    supervisor.close();
+    guests.close();
+    throw error;
+  } finally {
+    options.signal.removeEventListener('abort', giveUp);
+  }
   return {
     hostId,
     epoch,

@@ -24,6 +24,8 @@ export interface SupervisorOptions {
   readonly limits: StepLimits;
   readonly backoff: Backoff;
   readonly log: Logger;
+  /** To `check` the box once nothing else works on it. */
+  readonly lookAgain: (boxId: BoxId) => void;
 }
 
 /** How many boxes are looked at side by side. */
@@ -44,8 +46,8 @@ export class Supervisor {
   }
 
   /**
-   * Everything that this host has or should have. Call it while nothing else works on the host's boxes. A box that
-   * cannot be dealt with is logged and holds up no other; the database being away holds up all until it is back.
+   * Everything that this host has or should have. Call it while nothing else works on the host's boxes. A box that cannot
+   * be dealt with holds up no other and is looked at again later; the database being away holds up all until it is back.
    */
   async reconcile(): Promise<void> {
     const { driver, boxes, hostId } = this.#options;
@@ -91,7 +93,8 @@ export class Supervisor {
       }
     } catch (err) {
       if (this.#closing.signal.aborted) return;
-      log.error({ err, boxId }, 'a box could not be brought into agreement with the log');
+      log.error({ err, boxId }, 'a box could not be brought into agreement with the log; it is tried again');
+      void this.#pause(this.#closing.signal).then((over) => over && this.#options.lookAgain(boxId));
     }
   }
 
@@ -128,9 +131,7 @@ export class Supervisor {
           { err, boxId },
           'the end of a box could not be reported; it is waited for again',
         );
-        await sleep(this.#options.backoff.maxMs, undefined, { signal: stop.signal, ref: false }).catch(
-          () => undefined, // nobody waits for it any more
-        );
+        await this.#pause(stop.signal);
         return 'again' as const;
       })
       .then((next) => {
@@ -179,6 +180,11 @@ export class Supervisor {
     if (what === 'freeze') return;
     const failure = await thaw({ guests, limits }, boxId, this.#closing.signal);
     if (failure !== undefined) log.warn({ boxId, failure }, 'its file systems could not be thawed');
+  }
+
+  /** Before something is tried again; false when it was ended by the signal. */
+  #pause(signal: AbortSignal): Promise<boolean> {
+    return sleep(this.#options.backoff.maxMs, true, { signal, ref: false }).catch(() => false);
   }
 
   #persist<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
+import { addressText, tryToListen } from '../api/listen-address.ts';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { ReadyServer } from '../cli/server-commands.ts';
 import type { Driver } from '../drivers/driver.ts';
@@ -47,6 +48,7 @@ export const serve = async (
     const lock = await lockDataDir(dataDir);
     teardown.add('lock', () => lock.release());
     const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
+    await tryToListen(options.listen);
     const driver = await openDriver(options, log);
     const databaseUrl = await openDatabase(options, log, teardown);
     const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
@@ -75,8 +77,7 @@ export const serve = async (
       signal,
     });
     teardown.add('plane', () => plane.close());
-    const { host, port } = options.listen;
-    const grpc = await plane.api.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`);
+    const grpc = await plane.api.listen(addressText(options.listen));
     await writeWhole(join(dataDir, 'server.json'), JSON.stringify({ grpc, pid: process.pid }), {
       flush: true,
     });

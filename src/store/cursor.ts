@@ -23,6 +23,13 @@ export const placeOf = (cursor: Cursor): Place => {
   return { transactionId, position };
 };
 
+export const isAfter = (place: Place, other: Place): boolean => {
+  const [transaction, otherTransaction] = [BigInt(place.transactionId), BigInt(other.transactionId)];
+  return transaction === otherTransaction
+    ? BigInt(place.position) > BigInt(other.position)
+    : transaction > otherTransaction;
+};
+
 /** After everything below the horizon: positions begin with 1. Never before `cursor`, which may come from another server. */
 export const cursorAtHorizon = (horizon: string, cursor: Cursor): Cursor =>
   BigInt(horizon) > BigInt(placeOf(cursor).transactionId)

@@ -1,5 +1,6 @@
 import { setTimeout as after } from 'node:timers/promises';
 import type { LagMeter, LogLag } from '../commands/log-lag.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import type { StoreLog } from './store-log.ts';
 
 export interface LogWatchOptions {
@@ -45,9 +46,10 @@ export class LogWatch {
         await this.#options.keepLog();
         this.#judge(await this.#options.log.lag());
       } catch (err) {
-        this.#options.logger.debug(
+        const isHindered = err instanceof BoxledgerError && err.code === 'InvalidState';
+        this.#options.logger[isHindered ? 'warn' : 'debug'](
           { err },
-          'the lag of the log could not be measured; the next look tries again',
+          'the log could not be looked after; the next look tries again',
         );
       }
       await after(this.#options.intervalMs, undefined, { signal, ref: false }).catch(() => undefined); // it ends

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
+import { keepLogPatiently } from './keep-log.ts';
 import { partitionEventsDefault } from './partition-size.ts';
-import { statement } from './statement.ts';
 
 interface Migration {
   readonly number: number;
@@ -19,15 +19,14 @@ const filePattern = /^(\d{4})-[a-z0-9-]+\.sql$/;
 /** PostgreSQL 15.0, as `server_version_num` counts. */
 const serverVersionMin = 150_000;
 
-const keepLog = statement('keep-log');
-
 const serverRow = z.object({ number: z.coerce.number(), text: z.string() });
 const appliedRow = z.object({ number: z.int(), name: z.string() });
 
 /**
  * Brings the schema `boxledger` up to this program, begins an epoch of the log when the database has moved, and returns the
- * names of the migrations that were applied: none when it already was. Each is a transaction of its own; processes that migrate at once take turns. Throws `InvalidState` when the
- * schema is newer than this program, `Unsupported` when the server is too old, `PermissionDenied` when the role may not.
+ * names of the migrations that were applied: none when it already was. Each is a transaction of its own; processes that
+ * migrate at once take turns. Throws `InvalidState` when the schema is newer than this program, or others read the log for so
+ * long that its epoch cannot begin; `Unsupported` when the server is too old, `PermissionDenied` when the role may not.
  */
 export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
   withConnection(databaseUrl, async (client) => {
@@ -39,7 +38,7 @@ export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
     const missing = known.filter(({ number }) => !done.some((migration) => migration.number === number));
     if (missing.length > 0) await refusePowerless(client);
     for (const migration of missing) await apply(client, migration);
-    await client.query(keepLog.text, [partitionEventsDefault]);
+    await keepLogPatiently(client, partitionEventsDefault);
     return missing.map(({ name }) => name);
   });
 

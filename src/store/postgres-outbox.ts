@@ -26,8 +26,8 @@ const countRow = z.object({
 
 /**
  * The outbox as rows. Leases, due times and deadlines are measured by the database's clock, the only one that all hosts
- * share. An effect is claimed only for the host that it was placed on, by the epoch that it was asked for in or a later
- * one; to any other it is `over`.
+ * share. An effect is claimed only for the host that it was placed on, by the host's present epoch, if that is the one that
+ * it was asked for in or a later one; to any other it is `over`.
  */
 export class PostgresOutbox implements Outbox {
   readonly #database: Database;

@@ -15,7 +15,7 @@ import {
   streamIdSchema,
   tenantIdSchema,
 } from '../events/schemas.ts';
-import { parseEvent } from '../events/upcast.ts';
+import { type EventReader, parseEvent, schemaVersionOf } from '../events/upcast.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type ExecId, position, type TenantId, version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
@@ -92,32 +92,41 @@ export interface EventRow {
   readonly event: RecordedEvent;
 }
 
-export const parseEventRow = (row: unknown): EventRow => {
-  const columns = parseEventColumns(row);
-  return {
-    transactionId: columns.transaction_id,
-    event: {
-      ...eventOf(columns),
-      streamId: columns.stream_id,
-      version: columns.version,
-      position: columns.position,
-      schemaVersion: columns.schema_version,
-      occurredAt: columns.occurred_at,
-      hash: columns.hash,
-      tenant: columns.tenant,
-      actor: { kind: columns.actor_kind, id: columns.actor_id },
-      reason: columns.reason,
-      commandId: columns.command_id,
-      correlationId: columns.correlation_id,
-      causationId: columns.causation_id,
-      traceparent: columns.traceparent,
-    },
+/** What is read is the newest form of an event, and says so: `schemaVersion` is that of the data given, not as stored. */
+export const eventRowParser =
+  (reader: EventReader) =>
+  (row: unknown): EventRow => {
+    const columns = parseEventColumns(row);
+    const event = eventOf(columns, reader);
+    return {
+      transactionId: columns.transaction_id,
+      event: {
+        ...event,
+        streamId: columns.stream_id,
+        version: columns.version,
+        position: columns.position,
+        schemaVersion: reader.schemaVersionOf(event.type),
+        occurredAt: columns.occurred_at,
+        hash: columns.hash,
+        tenant: columns.tenant,
+        actor: { kind: columns.actor_kind, id: columns.actor_id },
+        reason: columns.reason,
+        commandId: columns.command_id,
+        correlationId: columns.correlation_id,
+        causationId: columns.causation_id,
+        traceparent: columns.traceparent,
+      },
+    };
   };
-};
 
-const eventOf = ({ type, schema_version, data, stream_id, version }: z.infer<typeof eventColumns>) => {
+export const parseEventRow = eventRowParser({ parseEvent, schemaVersionOf });
+
+const eventOf = (
+  { type, schema_version, data, stream_id, version }: z.infer<typeof eventColumns>,
+  reader: EventReader,
+) => {
   try {
-    return parseEvent(type, schema_version, data);
+    return reader.parseEvent(type, schema_version, data);
   } catch (error) {
     throw notUnderstood(`event ${version} of ${stream_id}, a ${type}`, error);
   }

@@ -8,6 +8,7 @@ import type { Outbox } from '../effects/outbox.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
 import type { LiveBox } from './history-rows.ts';
+import { keepLog } from './keep-log.ts';
 import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
 import { partitionEventsDefault } from './partition-size.ts';
@@ -24,7 +25,6 @@ import { statement } from './statement.ts';
 import type { StoreLog } from './store-log.ts';
 
 const ping = statement('ping');
-const keepLogStatement = statement('keep-log');
 
 /** Everything that is kept in Postgres, behind the ports that the rest of the program knows. */
 export interface Store {
@@ -66,12 +66,9 @@ export const openStore = async ({
   partitionEvents = partitionEventsDefault,
 }: StoreOptions): Promise<Store> => {
   const database = new Database(databaseUrl, log);
-  const keepLog = async () => {
-    await database.query(keepLogStatement, [partitionEvents]);
-  };
   const wake = new AppendWake(database, log);
   const store: Store = {
-    events: new PostgresEventStore(database, wake, keepLog),
+    events: new PostgresEventStore(database, wake, () => keepLog(database, partitionEvents)),
     log: new PostgresEventLog(database, wake),
     history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),
@@ -81,7 +78,7 @@ export const openStore = async ({
     checkpoints: new PostgresCheckpoints(database),
     pool: database.pool,
     migrate: () => migrate(databaseUrl),
-    keepLog,
+    keepLog: () => keepLog(database, partitionEvents),
     rebuild: (folding, options) => rebuild(databaseUrl, folding, options),
     liveBoxes: () => liveBoxes(database),
     ping: async () => {

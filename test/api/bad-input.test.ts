@@ -45,6 +45,16 @@ const send = (method: string, bytes: Uint8Array): Promise<unknown> =>
     );
   });
 
+test('a key that would be lost on the way is refused wherever there are keys', async () => {
+  const lost = JSON.parse('{"__proto__": "x", "constructor": "y"}');
+  expect(await violationsOf(create({ name: 'a', options: options({ env: lost, labels: lost }) }))).toEqual({
+    'options.env.__proto__': 'is a key that cannot be kept',
+    'options.labels.__proto__': 'is a key that cannot be kept',
+  });
+  const listed = call(api.boxes, api.boxes.list, { ...ListRequest.decode(new Uint8Array()), labels: lost });
+  expect(Object.keys(await violationsOf(listed))).toEqual(['labels.__proto__']);
+});
+
 test('a box with many faults hears of all of them at once, each under its field', async () => {
   const faults = await violationsOf(
     create({

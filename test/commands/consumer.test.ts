@@ -131,6 +131,7 @@ test('nothing is read ahead of a handler that is slow', async () => {
   const [begun, finish] = [gate(), gate()];
   const counted: EventLog = {
     readStream: (...args) => store.log.readStream(...args),
+    isAfter: (...args) => store.log.isAfter(...args),
     end: () => store.log.end(),
     onAppend: (wake) => store.log.onAppend(wake),
     readAll: (...args) => {
@@ -142,7 +143,7 @@ test('nothing is read ahead of a handler that is slow', async () => {
   const one = await consumer(
     {
       batchSize: 2,
-      leaseMs: 60,
+      leaseMs: 900,
       handle: async (events) => {
         got.push(events.length);
         begun.open();
@@ -158,7 +159,7 @@ test('nothing is read ahead of a handler that is slow', async () => {
   const kept = await one.record();
   await eventually('the lease is renewed meanwhile', async () => {
     const rows = await store.pool.query(
-      "SELECT FROM boxledger.consumers WHERE name = $1 AND lease_until > created_at + interval '300 ms'",
+      "SELECT FROM boxledger.consumers WHERE name = $1 AND lease_until > created_at + interval '1100 ms'",
       [one.name],
     );
     return rows.rowCount === 1;
@@ -190,7 +191,7 @@ test('a consumer is sent only to what is a cursor', async () => {
 test('a handler is told when others may have its consumer, and what it did is not kept', async () => {
   const [begun, told] = [gate(), gate()];
   const one = await consumer({
-    leaseMs: 90,
+    leaseMs: 1_500,
     handle: async (_, signal) => {
       begun.open();
       if (!signal.aborted)
@@ -206,6 +207,31 @@ test('a handler is told when others may have its consumer, and what it did is no
   await told.passed;
   await one.consumer.stop();
   expect((await one.record())?.cursor).toBe(end);
+});
+
+test('a consumer whose lease cannot be renewed is let go of when it ends, however long the database is silent', async () => {
+  const [begun, told] = [gate(), gate()];
+  const leaseMs = 1_500;
+  const one = await consumer({
+    leaseMs,
+    handle: async (_, signal) => {
+      begun.open();
+      if (!signal.aborted)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      told.open();
+    },
+  });
+  await createBoxes(1);
+  const silence = await store.pool.connect();
+  one.consumer.start();
+  await begun.passed;
+  await silence.query('BEGIN');
+  await silence.query('SELECT FROM boxledger.consumers WHERE name = $1 FOR UPDATE', [one.name]);
+  const silentFrom = performance.now();
+  await told.passed;
+  expect(performance.now() - silentFrom).toBeLessThan(leaseMs + 1_000);
+  await silence.query('ROLLBACK');
+  silence.release();
 });
 
 test('a consumer with a filter gets what fits, and does not look at the rest twice', async () => {

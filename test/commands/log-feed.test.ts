@@ -25,6 +25,7 @@ test('a reader that is ahead of the tail is given nothing twice', async () => {
   const held = gate();
   const slow: EventLog = {
     readStream: (...args) => log.readStream(...args),
+    isAfter: (...args) => log.isAfter(...args),
     end: () => log.end(),
     onAppend: (wake) => log.onAppend(wake),
     readAll: async (...args) => {
@@ -51,6 +52,36 @@ test('a reader that is ahead of the tail is given nothing twice', async () => {
   expect(await next()).toBe('second');
   end.abort();
   expect(await next()).toBeUndefined();
+  tail.stop();
+});
+
+test('a reader that falls behind the tail looks at nothing twice, whether it fitted or not', async () => {
+  const { log } = plane.store;
+  const from: string[] = [];
+  const noted: EventLog = {
+    readStream: (...args) => log.readStream(...args),
+    isAfter: (...args) => log.isAfter(...args),
+    end: () => log.end(),
+    onAppend: (wake) => log.onAppend(wake),
+    readAll: (cursor, ...args) => {
+      from.push(cursor);
+      return log.readAll(cursor, ...args);
+    },
+  };
+  const tail = new LogTail(log, { pollIntervalMs: 20, keep: 1, onError: () => undefined });
+  const end = new AbortController();
+  const filter = { types: ['box.removed'] };
+  const items = new LogFeed(noted, tail).follow({ from: '', filter, signal: end.signal });
+  expect((await items.next()).value?.kind).toBe('caught-up');
+  const next = items.next();
+  await eventually('it fell behind, again and again', async () => {
+    await Promise.all(['a', 'b', 'c'].map((name) => create(`behind-${name}-${from.length}-${Date.now()}`)));
+    return from.length > 4;
+  });
+  expect(from.some((cursor, index) => log.isAfter(from[index - 1] ?? '', cursor))).toBe(false);
+  expect(log.isAfter(from.at(-1) ?? '', from[1] ?? '')).toBe(true);
+  end.abort();
+  expect(await next).toEqual({ done: true, value: undefined });
   tail.stop();
 });
 

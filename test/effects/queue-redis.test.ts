@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
 import { redisCarrier } from '../../src/effects/redis-carrier.ts';
 import { boxId, effectIdFor, hostId, version } from '../../src/kernel/ids.ts';
@@ -52,6 +52,23 @@ describe.skipIf(redisMissing !== undefined)(suite, () => {
     await subject.queue.enqueue([due]);
     await eventually('the effect arrives', () => seen.length === 1);
     await consumer.close(1_000);
+    await admin.quit();
+  });
+
+  test('a Redis that may evict jobs is warned of in the log, and nowhere else', async () => {
+    const admin = new Redis(server.url);
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const printed = vi.spyOn(console, 'warn');
+    const lines: string[] = [];
+    const heard = pino({ level: 'warn' }, { write: (line) => void lines.push(line) });
+    const queue = new BullmqEffectQueue(await redisCarrier(server.url, heard), { log: heard });
+    const consumer = await queue.consume(hostId('hs_0000000000ev1ct0'), 1, async () => ({ kind: 'done' }));
+    await consumer.close(1_000);
+    await queue.close();
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ policy: 'allkeys-lru' }]);
+    expect(printed).not.toHaveBeenCalled();
+    printed.mockRestore();
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
     await admin.quit();
   });
 

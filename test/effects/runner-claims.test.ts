@@ -83,6 +83,24 @@ test('an effect whose claim is lost is aborted, and its late outcome is not hear
   expect(await stateOf(effectId)).toMatchObject({ state: 'claimed', attempt: 2 });
 });
 
+test('an epoch of a host that has joined again since claims nothing, and what it holds it cannot renew', async () => {
+  const { outbox } = plane.store;
+  const open = async () => {
+    const { effect } = await plane.view(await plane.startingBox(host));
+    if (effect === null) throw new Error('no effect');
+    return effect.effectId;
+  };
+  plane.dispatching = false;
+  const replaced = { hostId: host, epoch: await plane.join(host) };
+  const [held, left] = [await open(), await open()];
+  expect((await outbox.claim(held, replaced, 60_000)).kind).toBe('claimed');
+  const present = { hostId: host, epoch: await plane.join(host) };
+  expect(await outbox.claim(left, replaced, 60_000)).toEqual({ kind: 'over' });
+  expect(await outbox.renew({ effectId: held, attempt: 1 }, 60_000)).toBe(false);
+  expect((await outbox.claim(left, present, 60_000)).kind).toBe('claimed');
+  expect(await outbox.renew({ effectId: left, attempt: 1 }, 60_000)).toBe(true);
+});
+
 test('a lease is renewed for as long as its handler works', async () => {
   const leaseOf = async (id: string): Promise<Date> =>
     (await plane.store.pool.query('SELECT lease_until FROM boxledger.effects WHERE effect_id = $1', [id]))

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFai
 import { boxId as parseBoxId } from '../../src/kernel/ids.ts';
 import { type Client, connect, type Exit } from '../../src/sdk/client.ts';
 import { leavingsOf } from '../drivers/support/process-harness.ts';
+import { endAgentByCode } from '../support/agent-exit.ts';
 import { agentOf } from '../support/box-processes.ts';
 import { codeOf, eventsOf, outputOf, typesOf } from '../support/box-stories.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -43,6 +44,10 @@ const ends: Record<string, { readonly how: NonNullable<Exit['how']>; end(boxId: 
   'its agent is told to end, and does in good order': {
     how: { $case: 'code', value: 0 },
     end: async (boxId) => void process.kill(await agentOf(boxId), 'SIGTERM'),
+  },
+  'its agent fails': {
+    how: { $case: 'code', value: 7 },
+    end: (boxId) => endAgentByCode(boxId, 7),
   },
 };
 

@@ -12,6 +12,7 @@ import { codeOf, outputOf, typesOf } from '../support/box-stories.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
+import { sql } from '../support/roles.ts';
 import { createDataDir, processesOf, type ServerOptions, startServer } from '../support/server.ts';
 
 const someDataDir = async () => {
@@ -86,8 +87,10 @@ test('a second server on a data dir says whose it is and ends; the first serves 
   expect(await postgresOf(dataDir)).toEqual([]);
 });
 
-test('where the port is in use it says so, and leaves nothing running', async () => {
+test('where the port is in use it says so, leaves nothing running and has changed nothing', async () => {
   const dataDir = await someDataDir();
+  const untouched = await createDatabase();
+  onTestFinished(() => untouched.drop());
   const other = createServer();
   const port = await listening(other);
   onTestFinished(() => void other.close());
@@ -97,6 +100,12 @@ test('where the port is in use it says so, and leaves nothing running', async ()
   expect(await processesOf(dataDir)).toEqual([]);
   expect(await postgresOf(dataDir)).toEqual([]);
   expect(existsSync(join(dataDir, 'server.json'))).toBe(false);
+  await refusalOf({
+    dataDir,
+    databaseUrl: untouched.url,
+    arguments: ['--listen', `127.0.0.1:${port}`],
+  });
+  expect(await sql(untouched.url, "SELECT FROM pg_namespace WHERE nspname LIKE 'boxledger%'")).toEqual([]);
   const { server } = await serve({ dataDir });
   expect(await server.stop()).toBe(0);
   expect(await postgresOf(dataDir)).toEqual([]);

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { createSimDriver, type SimDriver } from '../../src/drivers/sim-driver.ts';
 import { SimWorld } from '../../src/drivers/sim-world.ts';
 import { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
+import type { EffectQueue } from '../../src/effects/effect-queue.ts';
 import { postgresCarrier } from '../../src/effects/postgres-carrier.ts';
 import type { Exit } from '../../src/events/process.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
@@ -324,6 +325,47 @@ test('an end that could not be waited for is waited for again', async () => {
   const { boxId } = await runningBox(host);
   driver.exit(boxId, exited);
   expect((await plane.until(boxId, 'stopped')).exit).toEqual(exited);
+});
+
+test('a box that could not be dealt with at the start is dealt with later', async () => {
+  const first = await start();
+  const { boxId } = await runningBox(first);
+  await stopHost(first);
+  driver.exit(boxId, exited);
+  const flaky = createSimDriver({ world });
+  const observe = flaky.observe.bind(flaky);
+  let failures = 3;
+  Object.assign(flaky, {
+    observe: (...args: Parameters<typeof observe>) => {
+      failures -= 1;
+      return failures >= 0 ? Promise.reject(new Error('too many open files')) : observe(...args);
+    },
+  });
+  await start({ driver: flaky });
+  expect((await plane.until(boxId, 'stopped')).exit).toEqual(exited);
+});
+
+test('a start that fails after it has looked at its boxes waits for the end of none', async () => {
+  const first = await start();
+  await runningBox(first);
+  await stopHost(first);
+  const waited: AbortSignal[] = [];
+  const watched = createSimDriver({ world });
+  const ended = watched.ended.bind(watched);
+  Object.assign(watched, {
+    ended: (...args: Parameters<typeof ended>) => {
+      waited.push(args[2]);
+      return ended(...args);
+    },
+  });
+  const broken: EffectQueue = {
+    enqueue: (effects) => plane.queue.enqueue(effects),
+    consume: () => Promise.reject(new Error('not to be had, ever')),
+    close: async () => undefined,
+  };
+  const starting = start({ driver: watched, queue: broken });
+  await expect(starting).rejects.toThrow('not to be had, ever');
+  expect(waited.map(({ aborted }) => aborted)).toEqual([true]);
 });
 
 test('a start that is given up while the database is away ends', async () => {

@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { Database } from '../../src/store/database.ts';
+import { runSupport } from '../support/child.ts';
+import { createDatabase } from '../support/database.ts';
+import { sql } from '../support/roles.ts';
 
 const withWarnings = () => {
   const warnings: string[] = [];
@@ -22,4 +25,14 @@ test('the loss of an idle connection is a warning, and none once the pool is clo
   await database.close();
   database.pool.emit('error', new Error('terminating connection'), undefined);
   expect(warnings).toHaveLength(1);
+});
+
+test('the loss of a connection that is lent out with no query on it ends nothing but that connection', async () => {
+  const { url, drop } = await createDatabase();
+  onTestFinished(drop);
+  const holder = runSupport('lent-connection.ts', [url]);
+  onTestFinished(() => holder.kill('SIGKILL'));
+  const pid = Number(await holder.line());
+  expect(await sql(url, `SELECT pg_terminate_backend(${pid}) AS ended`)).toEqual([{ ended: true }]);
+  expect(await holder.line()).toBe('lost, and 7');
 });

@@ -125,6 +125,31 @@ test('a reader that was ahead of a standby that took over gets what that one app
   expect(streamsOf(await read(store, ahead, 2))).toEqual(more);
 });
 
+test('an epoch that cannot begin while somebody reads the log for long holds up nobody else, and begins after that', async () => {
+  const home = await database();
+  const store = await open(home);
+  await createBoxes(store, 1);
+  await sql(home, 'UPDATE boxledger.log_epochs SET system_identifier = 1');
+  const audit = await store.pool.connect();
+  await audit.query('BEGIN');
+  await audit.query('SELECT FROM boxledger.events LIMIT 1');
+  await expect(store.keepLog()).rejects.toMatchObject({ code: 'InvalidState' });
+  const migrated = migrate(home);
+  await eventually('the new epoch waits for the reader', async () => {
+    const waiting = await sql(
+      home,
+      "SELECT FROM pg_locks WHERE relation = 'boxledger.events'::regclass AND NOT granted AND mode = 'AccessExclusiveLock'",
+    );
+    return waiting.length > 0;
+  });
+  await createBoxes(store, 3);
+  expect(await sql(home, 'SELECT max(number) FROM boxledger.log_epochs')).toEqual([{ max: 0 }]);
+  await audit.query('COMMIT');
+  audit.release();
+  await migrated;
+  expect(await sql(home, 'SELECT max(number) FROM boxledger.log_epochs')).toEqual([{ max: 1 }]);
+});
+
 test('appends that are under way when an epoch begins are neither lost nor read out of order', async () => {
   const url = await database();
   const store = await open(url);

@@ -44,7 +44,7 @@ const readOn = async (cursor: Cursor, count: number) => {
 test('an empty log ends at its beginning', async () => {
   const empty = await createStore();
   expect(await empty.log.end()).toBe('');
-  expect(await empty.log.readAll('', 10)).toEqual({ events: [], cursor: '' });
+  expect(await empty.log.readAll('', 10)).toEqual({ events: [], cursor: '', atEnd: true });
   await empty.close();
 });
 
@@ -172,6 +172,51 @@ test('a filter that nothing fits moves the cursor on, past no event that may sti
   expect((await readOn(moved, 1)).streams).toEqual([boxStream(box)]);
   const ahead = `${2n ** 62n}.0`;
   expect((await store.log.readAll(ahead, 10, nobody)).cursor).toBe(ahead);
+});
+
+test('one look for what hardly anything fits is at a bounded number of events, and says how far it came', async () => {
+  const long = await createStore();
+  await long.pool.query(
+    `INSERT INTO boxledger.events (version, occurred_at, schema_version, stream_id, type, data, tenant, actor_kind,
+       actor_id, command_id, correlation_id, hash)
+     SELECT 1, now(), 1, 'host/hs_' || lpad(n::text, 16, '0'), 'host.left', '{"epoch": 1}', 'default', 'user', 'ada', 'c', 'c',
+       sha256('') FROM generate_series(1, 25000) n`,
+  );
+  const box = someBoxId();
+  await long.events.append(appendRequest([boxAppend({ box })]));
+  const filter = { types: ['box.created'] };
+  const found = await eventually('all of it can be read', async () => {
+    const looks = [];
+    for (let cursor = ''; ; ) {
+      const page = await long.log.readAll(cursor, 100, filter);
+      looks.push(page.events.map(({ streamId }) => streamId));
+      if (page.atEnd) return looks.flat().length > 0 ? looks : undefined;
+      expect(long.log.isAfter(page.cursor, cursor)).toBe(true);
+      cursor = page.cursor;
+    }
+  });
+  expect(found).toEqual([[], [], [boxStream(box)]]);
+  const ofStream = await long.log.readAll('', 100, { streamId: boxStream(box), ...filter });
+  expect(ofStream).toMatchObject({ events: [{ streamId: boxStream(box) }], atEnd: true });
+  await long.close();
+});
+
+test('what fits before the end of a look comes a page at a time', async () => {
+  const { cursor } = await drain('');
+  const boxes = [someBoxId(), someBoxId(), someBoxId()];
+  for (const box of boxes) await createBox(box);
+  await readOn(cursor, 3);
+  const first = await store.log.readAll(cursor, 2, { types: ['box.created'] });
+  expect([first.events.map(({ streamId }) => streamId), first.atEnd]).toEqual([
+    boxes.slice(0, 2).map(boxStream),
+    false,
+  ]);
+  const rest = await store.log.readAll(first.cursor, 2, { types: ['box.created'] });
+  expect([rest.events.map(({ streamId }) => streamId), rest.atEnd]).toEqual([
+    boxes.slice(2).map(boxStream),
+    true,
+  ]);
+  expect((await store.log.readAll(rest.cursor, 2)).events).toEqual([]);
 });
 
 test('a stream is read from any version', async () => {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { boxStream, version } from '../../src/kernel/ids.ts';
+import { eventReader } from '../../src/events/upcast.ts';
+import { boxStream, hostStream, version } from '../../src/kernel/ids.ts';
+import { eventRowParser } from '../../src/store/row-parsers.ts';
 import { appendRequest, boxAppend, someBoxId, someHostId, someIntent } from '../support/append-request.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 
@@ -32,6 +34,17 @@ test('an event of a type that nobody knows is internal, and is named', async () 
     code: 'Internal',
     message: `the database holds event 1 of box/${box}, a box.dreamt that cannot be understood`,
   });
+});
+
+test('an event of an earlier schema version is given in its newest form, and under the version of that', async () => {
+  const left = { type: 'host.left', data: { epoch: 1 } } as const;
+  await store.events.append(
+    appendRequest([{ ...boxAppend(), streamId: hostStream(someHostId()), events: [left], row: null }]),
+  );
+  const { rows } = await store.pool.query("SELECT * FROM boxledger.events WHERE type = 'host.left'");
+  const parse = eventRowParser(eventReader({ 'host.left': [() => ({ epoch: 2 })] }));
+  expect(rows[0]).toMatchObject({ schema_version: 1, data: { epoch: 1 } });
+  expect(parse(rows[0]).event).toMatchObject({ schemaVersion: 2, data: { epoch: 2 } });
 });
 
 test('a view that is none is internal', async () => {

@@ -6,7 +6,7 @@ import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
 
 interface HostContext {
   readonly tenant: TenantId;
-  /** Number of joins so far. */
+  /** Number of joins so far. The store looks it up in the persisted snapshot: nothing is claimed by an earlier one. */
   readonly epoch: number;
 }
 
