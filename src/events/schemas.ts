@@ -18,6 +18,8 @@ const parsedBy = <Out>(parse: (text: string) => Out) =>
 export const boxIdSchema = parsedBy(ids.boxId);
 export const execIdSchema = parsedBy(ids.execId);
 export const hostIdSchema = parsedBy(ids.hostId);
+export const snapshotIdSchema = parsedBy(ids.snapshotId);
+export const exportIdSchema = parsedBy(ids.exportId);
 export const effectIdSchema = parsedBy(ids.effectId);
 export const commandIdSchema = parsedBy(ids.commandId);
 export const correlationIdSchema = parsedBy(ids.correlationId);

@@ -3,6 +3,10 @@ import type { Brand } from './brand.ts';
 export type BoxId = Brand<string, 'BoxId'>;
 export type ExecId = Brand<string, 'ExecId'>;
 export type HostId = Brand<string, 'HostId'>;
+/** A box's disk as it was at one moment. */
+export type SnapshotId = Brand<string, 'SnapshotId'>;
+/** One box archive that a host made. */
+export type ExportId = Brand<string, 'ExportId'>;
 export type EffectId = Brand<string, 'EffectId'>;
 export type CommandId = Brand<string, 'CommandId'>;
 export type CorrelationId = Brand<string, 'CorrelationId'>;
@@ -22,6 +26,8 @@ const random = `[${idAlphabet}]{${idLength}}`;
 export const boxIdPattern = new RegExp(`^bx_${random}$`);
 const execIdPattern = new RegExp(`^ex_${random}$`);
 const hostIdPattern = new RegExp(`^hs_${random}$`);
+const snapshotIdPattern = new RegExp(`^sn_${random}$`);
+const exportIdPattern = new RegExp(`^xp_${random}$`);
 /** Printable ASCII without white space: it travels in headers and job payloads. */
 const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** As Docker's container names, but at most 63 bytes. */
@@ -39,6 +45,8 @@ const parser =
 export const boxId = parser<BoxId>('box id', boxIdPattern);
 export const execId = parser<ExecId>('exec id', execIdPattern);
 export const hostId = parser<HostId>('host id', hostIdPattern);
+export const snapshotId = parser<SnapshotId>('snapshot id', snapshotIdPattern);
+export const exportId = parser<ExportId>('export id', exportIdPattern);
 export const effectId = parser<EffectId>('effect id', effectIdPattern);
 export const commandId = parser<CommandId>('command id', commandIdPattern);
 export const correlationId = parser<CorrelationId>('correlation id', commandIdPattern);
