@@ -26,8 +26,8 @@ const random = `[${idAlphabet}]{${idLength}}`;
 export const boxIdPattern = new RegExp(`^bx_${random}$`);
 const execIdPattern = new RegExp(`^ex_${random}$`);
 const hostIdPattern = new RegExp(`^hs_${random}$`);
-const snapshotIdPattern = new RegExp(`^sn_${random}$`);
-const exportIdPattern = new RegExp(`^xp_${random}$`);
+export const snapshotIdPattern = new RegExp(`^sn_${random}$`);
+export const exportIdPattern = new RegExp(`^xp_${random}$`);
 /** Printable ASCII without white space: it travels in headers and job payloads. */
 const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** As Docker's container names, but at most 63 bytes. */

@@ -6,6 +6,7 @@ export const limits = {
   reasonMaxBytes: 1024,
   commandIdMaxBytes: 128,
   pathMaxBytes: 4096,
+  fileNameMaxBytes: 255,
 
   cpusMin: 0.01,
   cpusMax: 256,
@@ -50,6 +51,11 @@ export const limits = {
   retryFirstDelayMs: 1_000,
   retryMaxDelayMs: 60_000,
   consoleTailBytes: 8 * 1024,
+
+  /** What an import takes at most, whatever the archive declares. */
+  archiveEntriesMax: 1_000_000,
+  archiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
+  archiveManifestMaxBytes: 1024 * 1024,
 } as const;
 
 /** Bytes of UTF-8 in `text`, without a platform encoder. */

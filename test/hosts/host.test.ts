@@ -190,7 +190,7 @@ test('a box that runs and should not is ended; of one that was removed, nothing 
   await stopHost(first);
   const stranger = randomIds.boxId();
   for (const boxId of [stopped.boxId, removed.boxId, stranger])
-    world.set(boxId, { disk: true, pid: world.newPid(), generation: 1, state: 'running' });
+    world.set(boxId, { disk: {}, pid: world.newPid(), generation: 1, state: 'running' });
   await start();
   expect((await driver.observe(stopped.boxId)).kind).toBe('ended');
   expect((await driver.observe(stranger)).kind).toBe('ended');

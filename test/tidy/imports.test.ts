@@ -48,6 +48,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   '@grpc/reflection': ['api'],
   'grpc-health-check': ['api'],
   'nice-grpc-error-details': ['api', 'sdk'],
+  '@toondepauw/node-zstd': ['drivers'],
   xstate: ['machines'],
   commander: ['cli'],
   ora: ['cli'],
