@@ -62,7 +62,7 @@ export interface DiskKeeper {
     work: DiskWork,
   ): Promise<ExportFigures>;
   listExports(): Promise<readonly ExportId[]>;
-  /** The archive's bytes from first to last. */
+  /** The archive's bytes from first to last. It holds the file open until it has been read or is ended. */
   openExport(exportId: ExportId): Promise<AsyncIterable<Uint8Array>>;
   /** Nothing there is success. Whoever is reading it reads on. */
   removeExport(exportId: ExportId): Promise<void>;

@@ -1,16 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { DiskWork } from '../../src/drivers/disks.ts';
 import type { Driver } from '../../src/drivers/driver.ts';
-import { type BoxId, exportId, snapshotId } from '../../src/kernel/ids.ts';
+import type { BoxId } from '../../src/kernel/ids.ts';
 import { chunksOf, forge, manifestInput } from '../drivers/support/forged-archive.ts';
 import { hostileArchives } from '../drivers/support/hostile-archives.ts';
-import { never, newBoxId, specOf } from '../drivers/support/spec.ts';
+import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from '../drivers/support/spec.ts';
 import type { DriverHarness } from './driver.ts';
-
-export const newSnapshotId = () => snapshotId(`sn_${randomBytes(8).toString('hex')}`);
-export const newExportId = () => exportId(`xp_${randomBytes(8).toString('hex')}`);
-export const unhurried: DiskWork = { signal: never };
 
 /** What every driver promises of disks: that they are kept, put back, copied and carried whole or not at all. */
 export const driverDisksContract = (name: string, open: () => Promise<DriverHarness>): void => {

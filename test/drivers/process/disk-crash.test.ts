@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DiskSource } from '../../../src/drivers/disks.ts';
@@ -8,11 +8,11 @@ import type { Driver } from '../../../src/drivers/driver.ts';
 import { type DiskStep, diskSteps } from '../../../src/drivers/process/disk-context.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import type { BoxId, ExportId } from '../../../src/kernel/ids.ts';
-import { newExportId, newSnapshotId, unhurried } from '../../contract/driver-disks.ts';
+import { eventually } from '../../support/eventually.ts';
 import { type Bundle, bundle } from '../support/bundle.ts';
 import { chunksOf, forge, manifestInput } from '../support/forged-archive.ts';
 import { openProcessHarness, type ProcessHarness, standInAgent } from '../support/process-harness.ts';
-import { never, newBoxId, specOf } from '../support/spec.ts';
+import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from '../support/spec.ts';
 
 const names = ['a', 'b', 'c'];
 
@@ -186,4 +186,19 @@ describe('work on a disk in which', () => {
       await harness.driver.kill(scene.from.boxId);
     },
   );
+});
+
+test('a copy that goes on after its service was killed writes into nothing that is made later', async () => {
+  const scene = await prepare();
+  const staged = join(harness.dataDir, 'boxes', scene.from.boxId, 'staging', '0123456789abcdef');
+  await mkdir(staged, { recursive: true });
+  const script = 'i=0; while echo x >"$1/$i"; do i=$((i+1)); done 2>/dev/null';
+  const copy = spawn('sh', ['-c', script, 'sh', staged], { stdio: 'ignore' });
+  const ended = once(copy, 'exit');
+  await eventually('it to write', async () => (await readdir(staged)).length > 100);
+  await redo(harness.driver, 'clone.kept', scene);
+  await harness.driver.snapshotDisk(scene.taken.boxId, scene.taken.snapshotId, unhurried);
+  await ended;
+  expect(await leavings(scene)).toEqual([]);
+  expect(await read(scene.other)).toBe('old');
 });

@@ -22,10 +22,9 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import type { DiskSource } from '../../../src/drivers/disks.ts';
 import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
-import { newExportId, newSnapshotId, unhurried } from '../../contract/driver-disks.ts';
 import { chunksOf, forge, manifestInput } from '../support/forged-archive.ts';
 import { openProcessHarness, type ProcessHarness } from '../support/process-harness.ts';
-import { never, newBoxId, specOf } from '../support/spec.ts';
+import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from '../support/spec.ts';
 
 const run = promisify(execFile);
 const has = (program: string, ...args: readonly string[]) =>
