@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { AppendRequest, BoxRow, EventStore } from '../src/commands/event-store.ts';
+import { Door } from '../src/commands/submit.ts';
 import type { BoxEvent } from '../src/events/box-events.ts';
 import { boxOptionsSchema } from '../src/events/box-options.ts';
 import type { BoxView } from '../src/events/box-view.ts';
 import { assert } from '../src/kernel/assert.ts';
+import { noCrash } from '../src/kernel/crash-point.ts';
 import {
   type BoxId,
   boxId,
@@ -15,6 +17,9 @@ import {
   version,
 } from '../src/kernel/ids.ts';
 import { timestampFromMs } from '../src/kernel/time.ts';
+import { randomIds } from '../src/main/random-ids.ts';
+import { systemClock } from '../src/main/system-clock.ts';
+import type { Store } from '../src/store/store.ts';
 import type { Operation } from './load.ts';
 import { provenanceOf } from './provenance.ts';
 
@@ -25,8 +30,40 @@ interface End {
 }
 
 /**
- * One operation: one event appended to the caller's own stream, with all that a command commits: hash chain, head,
- * read-model row and the command's answer.
+ * One operation: one command through the door, from a caller that by turns creates a box and starts it: decided by the
+ * statechart on the box as it stands, then committed with its event's hash, head, read-model row, the command's answer
+ * and, for a start, the effect in the outbox. Each command has an id of the caller's, so that it could be repeated.
+ */
+export const prepareCommands = (store: Store): Operation => {
+  const door = new Door({
+    store: store.events,
+    log: store.log,
+    clock: systemClock,
+    ids: randomIds,
+    onEffects: () => undefined, // nobody carries them out
+    crash: noCrash,
+    keepStates: 10_000,
+  });
+  const created: (BoxId | undefined)[] = [];
+  const placement = { hostId: randomIds.hostId(), epoch: 1 };
+  return async (caller) => {
+    const before = created[caller];
+    const boxId = before ?? randomIds.boxId();
+    const answer = await door.submit(
+      before === undefined
+        ? { type: 'box.create', boxId, name: boxId.replace('_', '-'), options: boxOptionsSchema.parse({}) }
+        : { type: 'box.start', boxId, placement },
+      { tenant: defaultTenant, actor: { kind: 'system', id: 'bench' }, commandId: randomIds.commandId() },
+    );
+    assert(answer.kind === 'accepted', `the only user of a box meets no ${answer.kind}`);
+    created[caller] = before === undefined ? boxId : undefined;
+    return {};
+  };
+};
+
+/**
+ * One operation: one event appended to the caller's own stream by the store alone, with all that a command commits: hash
+ * chain, head, read-model row and the command's answer. Nothing is decided.
  */
 export const prepareAppend = (store: EventStore): Operation => {
   const ends: End[] = [];

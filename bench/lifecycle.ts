@@ -1,46 +1,34 @@
-import type { CommandDoor } from '../src/commands/door.ts';
-import type { Placement } from '../src/events/box-events.ts';
-import { boxOptionsSchema } from '../src/events/box-options.ts';
-import type { BoxStateName } from '../src/events/box-view.ts';
-import type { BoxCommand } from '../src/events/commands.ts';
-import { BoxledgerError } from '../src/kernel/errors.ts';
-import { type BoxId, defaultTenant } from '../src/kernel/ids.ts';
-import type { IdSource } from '../src/kernel/ports.ts';
-import type { Operation } from './load.ts';
+import type { Benchmark } from './benchmark.ts';
+import { prepareBoxLife } from './box-life.ts';
+import type { Figure } from './figure.ts';
+import { whole } from './load.ts';
+import { latencyOf, type Round, seriesOf, sideBySide } from './side-by-side.ts';
+import { openSimPlane } from './sim-plane.ts';
 
-/** A whole control plane with the `sim` driver: everything is real but the boxes. */
-export interface Plane {
-  readonly door: CommandDoor;
-  readonly ids: IdSource;
-  /** The plane's one host. */
-  readonly placement: Placement;
-  /** Resolves once the box is in the state; rejects when it has failed instead. */
-  waitForState(boxId: BoxId, state: BoxStateName): Promise<void>;
-}
+/** A life takes far longer than a command, so its rounds are longer. */
+const longer = 2;
 
-/** One operation: a box is created, started until it runs, and stopped until it has stopped. */
-export const prepareLifecycle = ({ door, ids, placement, waitForState }: Plane): Operation => {
-  const submit = async (command: BoxCommand) => {
-    const answer = await door.submit(command, {
-      tenant: defaultTenant,
-      actor: { kind: 'system', id: 'bench' },
-      commandId: ids.commandId(),
-    });
-    if (answer.kind === 'refused') throw BoxledgerError.fromRefusal(answer.refusal);
-  };
-  return async () => {
-    const boxId = ids.boxId();
-    const options = boxOptionsSchema.parse({ network: 'none' });
-    await submit({ type: 'box.create', boxId, name: boxId.replace('_', '-'), options });
+/** The whole control plane with simulated boxes. */
+export const benchLifecycle: Benchmark = async (setting) => {
+  const plane = await openSimPlane(setting.databaseUrl, process.env['REDIS_URL'], setting.log);
+  const subject = `boxes' lives, queue on ${plane.queue}`;
+  const subjects = new Map([[subject, prepareBoxLife(plane)]]);
+  const figures: Figure[] = [];
+  for (const callers of setting.callerCounts) {
+    const rounds = await sideBySide(subjects, callers, { ...setting, seconds: setting.seconds * longer });
+    figures.push(...figuresOf(rounds, subject, callers));
+  }
+  await plane.close();
+  return figures;
+};
 
-    const start = performance.now();
-    await submit({ type: 'box.start', boxId, placement });
-    await waitForState(boxId, 'running');
-    const running = performance.now();
-    await submit({ type: 'box.stop', boxId });
-    await waitForState(boxId, 'stopped');
-    const stopped = performance.now();
-
-    return { 'start → running': running - start, 'stop → stopped': stopped - running };
-  };
+const figuresOf = (rounds: readonly Round[], subject: string, callers: number): readonly Figure[] => {
+  const [first] = rounds;
+  return [...(first?.get(subject)?.keys() ?? [])].map((part): Figure => {
+    const series = seriesOf(rounds, subject, part);
+    const common = { benchmark: 'lifecycle', callers, latency: latencyOf(series) };
+    return part === whole
+      ? { ...common, subject, unit: '/s', rounds: series.map(({ perSecond }) => perSecond) }
+      : { ...common, subject: `  ${part}, p50`, unit: 'ms', rounds: series.map(({ p50Ms }) => p50Ms) };
+  });
 };

@@ -25,7 +25,7 @@ export interface Load {
 export const whole = 'whole';
 
 /** Part of the time that is run before measuring begins, so that pools are open and code is compiled. */
-const warmUpShare = 0.2;
+export const warmUpShare = 0.2;
 
 /**
  * A closed loop: what is measured is what these callers get, not what an endless crowd would. One measurement for each
@@ -61,7 +61,8 @@ export const measure = async ({
   return new Map([...latenciesMs].map(([part, series]) => [part, summary(series, seconds)]));
 };
 
-const summary = (latenciesMs: readonly number[], seconds: number): Measurement => {
+/** Of the operations that `seconds` had. */
+export const summary = (latenciesMs: readonly number[], seconds: number): Measurement => {
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   return {
     operations: sorted.length,
@@ -71,6 +72,6 @@ const summary = (latenciesMs: readonly number[], seconds: number): Measurement =
   };
 };
 
-/** Nearest rank; NaN when nothing was measured. */
-const quantile = (sorted: readonly number[], share: number): number =>
+/** Nearest rank of what is in order; NaN when nothing was measured. */
+export const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

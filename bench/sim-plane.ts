@@ -9,7 +9,7 @@ import { defaultTenant } from '../src/kernel/ids.ts';
 import { openPlane } from '../src/main/plane.ts';
 import { randomIds } from '../src/main/random-ids.ts';
 import { openStore } from '../src/store/store.ts';
-import type { Plane } from './lifecycle.ts';
+import type { Plane } from './box-life.ts';
 
 /** The plane that `serve` runs, on an empty database and simulated boxes. */
 export interface SimPlane extends Plane {

@@ -1,32 +1,45 @@
 import type { Logger } from 'pino';
 import { openStore } from '../src/store/store.ts';
-import { prepareLifecycle } from './lifecycle.ts';
+import type { Benchmark } from './benchmark.ts';
+import { prepareBoxLife } from './box-life.ts';
+import type { Figure } from './figure.ts';
 import { openSimPlane } from './sim-plane.ts';
-
-/** What the log takes on disk, by table and index. */
-export interface Size {
-  readonly events: number;
-  readonly bytesPerEvent: number;
-  readonly parts: readonly { readonly name: string; readonly bytesPerEvent: number }[];
-}
 
 const lives = 600;
 const callers = 12;
 
-/** Boxes live their lives with simulated boxes; then the log is weighed, with all of its indexes. */
-export const measureSize = async (databaseUrl: string, log: Logger): Promise<Size> => {
+/** Boxes live their lives with simulated boxes; then the log is weighed, with all of its indexes. One round: sizes are not noisy. */
+export const benchSize: Benchmark = async ({ databaseUrl, log }) => {
   const plane = await openSimPlane(databaseUrl, process.env['REDIS_URL'], log);
-  const live = prepareLifecycle(plane);
+  const live = prepareBoxLife(plane);
   await Promise.all(
     Array.from({ length: callers }, async (_, caller) => {
       for (let life = 0; life < lives / callers; life += 1) await live(caller);
     }),
   );
   await plane.close();
-  return weigh(databaseUrl, log);
+  const { events, parts } = await weigh(databaseUrl, log);
+  const figure = (subject: string, bytes: number): Figure => ({
+    benchmark: 'size',
+    subject,
+    callers: null,
+    unit: 'bytes',
+    rounds: [bytes],
+  });
+  const total = parts.reduce((sum, { bytesPerEvent }) => sum + bytesPerEvent, 0);
+  return [
+    figure(`an event on disk, of ${events}`, total),
+    ...parts.map(({ name, bytesPerEvent }) => figure(`  ${name}`, bytesPerEvent)),
+  ];
 };
 
-const weigh = async (databaseUrl: string, log: Logger): Promise<Size> => {
+/** By table and index. */
+interface Weight {
+  readonly events: number;
+  readonly parts: readonly { readonly name: string; readonly bytesPerEvent: number }[];
+}
+
+const weigh = async (databaseUrl: string, log: Logger): Promise<Weight> => {
   const store = await openStore({ databaseUrl, log });
   try {
     const { rows } = await store.pool.query<{ name: string; bytes: string; events: string }>(
@@ -38,13 +51,8 @@ const weigh = async (databaseUrl: string, log: Logger): Promise<Size> => {
     );
     const events = Number(rows[0]?.events);
     const parts = rows.map(({ name, bytes }) => ({ name, bytesPerEvent: Number(bytes) / events }));
-    return { events, parts, bytesPerEvent: parts.reduce((sum, part) => sum + part.bytesPerEvent, 0) };
+    return { events, parts };
   } finally {
     await store.close();
   }
 };
-
-export const sizeLine = ({ events, bytesPerEvent, parts }: Size): string =>
-  `size: ${bytesPerEvent.toFixed(0)} bytes an event on disk, over ${events} events (${parts
-    .map((part) => `${part.name} ${part.bytesPerEvent.toFixed(0)}`)
-    .join(', ')})`;

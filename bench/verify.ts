@@ -10,36 +10,30 @@ import { boxId, boxStream, commandId, hostId, noVersion, version } from '../src/
 import { timestampFromMs } from '../src/kernel/time.ts';
 import { PostgresAuditLog } from '../src/store/postgres-audit-log.ts';
 import { openStore, type Store } from '../src/store/store.ts';
-import type { StoreLog } from '../src/store/store-log.ts';
+import { type Benchmark, inRounds } from './benchmark.ts';
 import { provenanceOf } from './provenance.ts';
-import type { Row } from './report.ts';
 
 const streams = 1_000;
 const eventsEach = 100;
-const rounds = 5;
 
-/** How fast a log of 100 000 events is verified whole: every hash, every leaf, every signature. The median of five rounds. */
-export const benchVerify = async (databaseUrl: string, log: StoreLog): Promise<readonly Row[]> => {
-  const store = await openStore({ databaseUrl, log });
+/** A log of 100 000 events is verified whole: every hash, every leaf, every signature. */
+export const benchVerify: Benchmark = async (setting) => {
+  const { databaseUrl } = setting;
+  const store = await openStore(setting);
   await store.migrate();
   await fill(store);
   await store.pool.query('VACUUM ANALYZE boxledger.events');
   await signAll(store);
   await store.close();
-  const seconds: number[] = [];
-  for (let round = 0; round < rounds; round += 1) seconds.push(await verifyOnce(databaseUrl));
-  const median = seconds.sort((a, b) => a - b)[Math.floor(rounds / 2)] ?? Number.NaN;
-  const worst = seconds.at(-1) ?? Number.NaN;
+  const seconds = await inRounds(setting, () => verifyOnce(databaseUrl));
   const events = streams * eventsEach;
   return [
     {
       benchmark: 'verify',
       subject: 'events of a signed log',
-      callers: 1,
-      operations: events,
-      perSecond: events / median,
-      p50Ms: median * 1000,
-      p99Ms: worst * 1000,
+      callers: null,
+      unit: '/s',
+      rounds: seconds.map((took) => events / took),
     },
   ];
 };

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { Server } from '@grpc/grpc-js';
 import { GuestServiceService } from '../gen/guest/v1/guest.ts';
 import { limits } from '../kernel/limits.ts';
+import { clearLeftovers } from '../tar/copy-journal.ts';
 import { readEnvironment } from './environment.ts';
 import { flush } from './flush.ts';
 import { createGuestService } from './guest-service.ts';
@@ -45,6 +46,9 @@ const main = async () => {
   );
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => void shutdown.end(signalGraceMs).then(ended));
+  await clearLeftovers(environment.home).catch((error: unknown) =>
+    console.error('what an earlier agent left of copies is still there:', error),
+  );
   await listenOnUnixSocket(server, values.socket);
 };
 

@@ -5,9 +5,9 @@ import type { Readable, Writable } from 'node:stream';
 import type { ExecStart, TerminalSize } from '../gen/guest/v1/guest.ts';
 import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
+import { fromErrno } from '../kernel/from-errno.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Environment } from './environment.ts';
-import { fromErrno } from './from-errno.ts';
 
 export interface ProgramEnd {
   readonly code: number | null;

@@ -1,13 +1,10 @@
-import { realpath } from 'node:fs/promises';
-import { posix } from 'node:path';
 import type { ServerReadableStream } from '@grpc/grpc-js';
 import type { UploadHeader, UploadRequest, UploadResponse } from '../gen/guest/v1/guest.ts';
-import { errnoOf } from '../kernel/errno.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
-import { fromErrno } from './from-errno.ts';
-import { Staging } from './staging.ts';
-import { resolveInBox } from './transfer-paths.ts';
-import { unpack } from './unpack.ts';
+import { asksForDirectory } from '../tar/asks-for-directory.ts';
+import { asCopied, within } from '../tar/destination.ts';
+import { unpack } from '../tar/unpack.ts';
+import { resolveInBox } from './resolve-in-box.ts';
 
 export type UploadCall = ServerReadableStream<UploadRequest, UploadResponse>;
 
@@ -18,19 +15,18 @@ export const upload = async (
   signal: AbortSignal,
 ): Promise<UploadResponse> => {
   const requests: AsyncIterator<UploadRequest> = call[Symbol.asyncIterator]();
-  const header = await headerOf(requests);
-  const root = await realDirectory(resolveInBox(header.path, home));
-  const staging = new Staging(root, header.overwrite);
+  const { path, renameRoot, ...options } = await headerOf(requests);
+  const place = resolveInBox(path, home);
+  const destination = renameRoot ? await asCopied(place, asksForDirectory(path)) : await within(place);
   const end = () => call.destroy(signal.reason);
   signal.addEventListener('abort', end, { once: true });
   try {
     signal.throwIfAborted();
-    await staging.begin();
-    const bytes = await unpack(dataOf(requests), staging);
-    return { entries: BigInt(await staging.commit()), bytes: BigInt(bytes) };
-  } catch (error) {
-    await staging.rollback();
-    throw error;
+    const { entries, bytes } = await unpack(dataOf(requests), destination, {
+      ...options,
+      journalIn: home,
+    });
+    return { transferred: { entries: BigInt(entries), bytes: BigInt(bytes) } };
   } finally {
     signal.removeEventListener('abort', end);
   }
@@ -52,13 +48,3 @@ async function* dataOf(requests: AsyncIterator<UploadRequest>): AsyncGenerator<U
 
 const outOfOrder = (problem: string) =>
   BoxledgerError.fromRefusal(invalidArgument([{ field: 'part', problem }]));
-
-/** The destination itself may be reached through links: its name is the caller's, not the archive's. */
-const realDirectory = async (path: string): Promise<string> => {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `${path} cannot be entered`);
-    return posix.join(await realDirectory(posix.dirname(path)), posix.basename(path));
-  }
-};

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { CommandDoor } from '../commands/door.ts';
+import type { CommandDoor, CommandMemory } from '../commands/door.ts';
 import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
 import type { Explainer } from '../commands/explainer.ts';
 import type { LogFeed } from '../commands/log-feed.ts';
@@ -15,6 +15,7 @@ import type { GuestAccess } from './guest-access.ts';
 /** Everything that the services stand on. */
 export interface ApiDeps {
   readonly door: CommandDoor;
+  readonly memory: CommandMemory;
   readonly boxes: BoxDirectory;
   readonly log: EventLog;
   readonly feed: LogFeed;

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { CommandMeta } from '../commands/door.ts';
 import type { BoxRecord } from '../commands/event-store.ts';
 import type { ExecCommand } from '../events/commands.ts';
@@ -9,13 +8,11 @@ import { type CorrelationId, commandId, type ExecId, execStream } from '../kerne
 import type { ApiDeps } from './api-deps.ts';
 import { metaOf, submit } from './box-access.ts';
 import type { Caller } from './caller.ts';
+import { insisted, isPassing } from './insist.ts';
 import type { Mutation } from './requests.ts';
 
 type Report = Exclude<ExecCommand, { type: 'exec.request' }>;
 type Told<Type extends Report['type']> = Omit<Extract<Report, { type: Type }>, 'type' | 'execId'>;
-
-const firstDelayMs = 50;
-const maxDelayMs = 1_000;
 
 /** One exec's stream in the log, as it is being written. Each report may be made again: its command id is its own. */
 export class ExecRecord {
@@ -86,23 +83,9 @@ export class ExecRecord {
     }
   }
 
-  /**
-   * What the world has done cannot be refused a place in the log because the database is away: the log is insisted on for as
-   * long as the process lives. What it cannot report, the next one reports as lost.
-   */
+  /** What it cannot report while the process lives, the next one reports as lost. */
   async #report(report: Report): Promise<void> {
     const meta = { ...this.#meta, commandId: commandId(`${this.execId}.${report.type}`) };
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        await submit(this.#deps, report, meta);
-        return;
-      } catch (error) {
-        if (!isPassing(error)) throw error;
-        const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(attempt - 1, 10));
-        await delay(delayMs, undefined, { ref: false });
-      }
-    }
+    await insisted(() => submit(this.#deps, report, meta));
   }
 }
-
-const isPassing = (error: unknown): error is BoxledgerError => error instanceof BoxledgerError && error.retry;

@@ -99,7 +99,7 @@ export const readStreamSchema = z.strictObject({
 export const readAllSchema = z.strictObject({
   cursor: cursorSchema,
   types: eventTypesSchema,
-  categories: z.array(z.enum(['box', 'exec', 'host'])),
+  categories: z.array(z.enum(['box', 'exec', 'copy', 'host'])),
   follow: z.boolean(),
   limit: z.bigint(),
 });
@@ -130,6 +130,10 @@ export const copyInRequestSchema = z.strictObject({
       box: boxReference,
       path: pathSchema,
       overwrite: z.boolean(),
+      recursive: z.boolean().optional(),
+      renameRoot: z.boolean(),
+      keepOwners: z.boolean(),
+      autoStart: z.boolean().optional(),
     })
     .optional(),
   tar: z.instanceof(Uint8Array).optional(),
@@ -141,4 +145,8 @@ export const copyOutSchema = z.strictObject({
   path: pathSchema,
   followSymlinks: z.boolean(),
   includeParent: z.boolean(),
+  followSource: z.boolean(),
+  recursive: z.boolean().optional(),
+  autoStart: z.boolean().optional(),
+  reason: boundedText(limits.reasonMaxBytes).optional(),
 });

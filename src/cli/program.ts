@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { auditCommand } from './commands/audit.ts';
+import { cpCommand } from './commands/cp.ts';
 import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
@@ -35,6 +36,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     runCommand(io),
     ...lifecycleCommands(io),
     execCommand(io),
+    cpCommand(io),
     lsCommand(io),
     inspectCommand(io),
     eventsCommand(io),

@@ -4,6 +4,7 @@ import { assert } from '../kernel/assert.ts';
 import type { StreamId } from '../kernel/ids.ts';
 import type { Aggregate } from '../machines/aggregate.ts';
 import { boxAggregate } from '../machines/box/box-aggregate.ts';
+import { copyAggregate } from '../machines/copy/copy-aggregate.ts';
 import { execAggregate } from '../machines/exec/exec-aggregate.ts';
 import { hostAggregate } from '../machines/host/host-aggregate.ts';
 
@@ -20,6 +21,7 @@ type Category = AnyAggregate['category'];
 const aggregates: { readonly [Key in Category]: AnyAggregate } = {
   box: boxAggregate,
   exec: execAggregate,
+  copy: copyAggregate,
   host: hostAggregate,
 };
 

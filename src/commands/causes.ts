@@ -104,6 +104,7 @@ const causeOf = (first: RecordedEvent, keys: ReadonlySet<string>): string | unde
   if (causationId === null) return version > 1n && keys.has(begun) ? begun : undefined;
   if (effectPattern.test(causationId)) return `effect ${causationId}`;
   if (causationId.startsWith('ex_')) return `event exec/${causationId}@1`;
+  if (causationId.startsWith('cp_')) return `event copy/${causationId}@1`;
   return `command ${causationId}`;
 };
 

@@ -4,8 +4,8 @@ import type { Command } from '../events/commands.ts';
 
 /**
  * What a caller asked for, as SHA-256 in hexadecimal over canonical JSON: equal for a call and its repetition. Left out is
- * what is found anew each time on the caller's behalf: the id of a box or exec to be made, where a box is placed, and which of its
- * starts an exec falls into.
+ * what is found anew each time on the caller's behalf: the id of a box, exec or copy to be made, where a box is placed, and which of
+ * its starts an exec or copy falls into; and what is known of a copy only once it has been made.
  */
 export const commandDigest = (command: Command): string =>
   createHash('sha256')
@@ -25,6 +25,10 @@ const asked = (command: Command): object => {
     case 'exec.request': {
       const { execId: _, generation: _ofTheBox, ...rest } = command;
       return rest;
+    }
+    case 'copy.reportCompleted': {
+      const { type, boxId, direction, path } = command;
+      return { type, boxId, direction, path };
     }
     default:
       return command;

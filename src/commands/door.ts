@@ -42,3 +42,12 @@ export type Answer =
 export interface CommandDoor {
   submit(command: Command, meta: CommandMeta): Promise<Answer>;
 }
+
+/** What commands were answered, for work that has to know before it begins whether it was done already. */
+export interface CommandMemory {
+  /**
+   * The first answer to this command under its id, or the refusal of an id that another command has had. Undefined when the
+   * caller chose no id, or nobody has asked under it.
+   */
+  answered(command: Command, meta: CommandMeta): Promise<Answer | undefined>;
+}

@@ -13,7 +13,7 @@ import { type AnyAggregate, aggregateForCommand, aggregateForStream } from './ag
 import { commandDigest } from './command-digest.ts';
 import { claimRefusal, nameRefusal, reusedRefusal } from './command-refusals.ts';
 import { decideOn } from './decide-on.ts';
-import type { Answer, CommandDoor, CommandMeta } from './door.ts';
+import type { Answer, CommandDoor, CommandMemory, CommandMeta } from './door.ts';
 import type {
   AppendRequest,
   AppendResult,
@@ -42,7 +42,12 @@ export interface DoorOptions {
 const conflictsMax = 20;
 
 /** Commands whose stream is most likely new. Where it is not, the append says so. */
-const opensStream: Partial<Record<Command['type'], true>> = { 'box.create': true, 'exec.request': true };
+const opensStream: Partial<Record<Command['type'], true>> = {
+  'box.create': true,
+  'exec.request': true,
+  'copy.reportCompleted': true,
+  'copy.reportFailed': true,
+};
 
 /** A command on its way: what does not change however often it is decided. */
 interface Passage {
@@ -67,7 +72,7 @@ type Accepted = Extract<Verdict['decision'], { kind: 'accepted' }>;
  * that its whole way is one round trip; what would be refused or already so on that state is looked at again on a fresh
  * one before the caller hears it.
  */
-export class Door implements CommandDoor {
+export class Door implements CommandDoor, CommandMemory {
   readonly #options: DoorOptions;
   readonly #states: StreamStates;
 
@@ -77,9 +82,8 @@ export class Door implements CommandDoor {
   }
 
   async submit(command: Command, meta: CommandMeta): Promise<Answer> {
-    const aggregate = aggregateForCommand(command);
-    const commandId = meta.commandId ?? this.#options.ids.commandId();
-    const passage = { command, meta, aggregate, commandId, digest: commandDigest(command) };
+    const passage = this.#passage(command, meta);
+    const { aggregate } = passage;
     const streamId = aggregate.streamOf(command);
     const assumed = this.#states.kept(streamId) ?? (opensStream[command.type] && emptyStream(streamId));
     let verdict = this.#decide(passage, assumed ?? (await this.#states.load(streamId)));
@@ -97,6 +101,16 @@ export class Door implements CommandDoor {
         help: 'Call again with the same command id.',
       },
     );
+  }
+
+  answered(command: Command, meta: CommandMeta): Promise<Answer | undefined> {
+    return this.#answeredBefore(this.#passage(command, meta));
+  }
+
+  #passage(command: Command, meta: CommandMeta): Passage {
+    const commandId = meta.commandId ?? this.#options.ids.commandId();
+    const aggregate = aggregateForCommand(command);
+    return { command, meta, aggregate, commandId, digest: commandDigest(command) };
   }
 
   #decide({ command, meta, aggregate }: Passage, stream: StreamState): Verdict {

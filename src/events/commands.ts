@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { limits } from '../kernel/limits.ts';
 import { healthSchema, placementSchema } from './box-events.ts';
 import { boxOptionsSchema } from './box-options.ts';
+import { copyPlaceSchema, copyTotalsSchema } from './copy-events.ts';
 import { cloneSchema, consistencyWishSchema, snapshotNameSchema } from './disk-operations.ts';
 import { effectOutcomeSchema } from './effects.ts';
 import { execSpecSchema } from './exec-events.ts';
@@ -11,6 +12,7 @@ import { exitSchema } from './process.ts';
 import {
   boundedText,
   boxIdSchema,
+  copyIdSchema,
   durationMsSchema,
   effectIdSchema,
   execIdSchema,
@@ -113,6 +115,15 @@ const execCommandSchema = z.discriminatedUnion('type', [
 ]);
 export type ExecCommand = z.infer<typeof execCommandSchema>;
 
+const copyCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
+  z.strictObject({ type: z.literal(type), copyId: copyIdSchema, ...copyPlaceSchema.shape, ...fields });
+
+const copyCommandSchema = z.discriminatedUnion('type', [
+  copyCommand('copy.reportCompleted', copyTotalsSchema.shape),
+  copyCommand('copy.reportFailed', { failure: failureSchema, durationMs: durationMsSchema }),
+]);
+export type CopyCommand = z.infer<typeof copyCommandSchema>;
+
 const hostCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), hostId: hostIdSchema, ...fields });
 
@@ -126,4 +137,4 @@ const hostCommandSchema = z.discriminatedUnion('type', [
 ]);
 export type HostCommand = z.infer<typeof hostCommandSchema>;
 
-export type Command = BoxCommand | ExecCommand | HostCommand;
+export type Command = BoxCommand | ExecCommand | CopyCommand | HostCommand;

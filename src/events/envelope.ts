@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Position, Version } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import { type BoxEvent, boxEventSchema } from './box-events.ts';
+import { type CopyEvent, copyEventSchema } from './copy-events.ts';
 import { type ExecEvent, execEventSchema } from './exec-events.ts';
 import { type HostEvent, hostEventSchema } from './host-events.ts';
 import {
@@ -18,9 +19,10 @@ import {
 export const domainEventSchema = z.discriminatedUnion('type', [
   ...boxEventSchema.options,
   ...execEventSchema.options,
+  ...copyEventSchema.options,
   ...hostEventSchema.options,
 ]);
-export type DomainEvent = BoxEvent | ExecEvent | HostEvent;
+export type DomainEvent = BoxEvent | ExecEvent | CopyEvent | HostEvent;
 
 /** Where an event came from: the same for all events of one command. */
 const provenanceSchema = z.strictObject({

@@ -17,6 +17,7 @@ const parsedBy = <Out>(parse: (text: string) => Out) =>
 
 export const boxIdSchema = parsedBy(ids.boxId);
 export const execIdSchema = parsedBy(ids.execId);
+export const copyIdSchema = parsedBy(ids.copyId);
 export const hostIdSchema = parsedBy(ids.hostId);
 export const snapshotIdSchema = parsedBy(ids.snapshotId);
 export const exportIdSchema = parsedBy(ids.exportId);

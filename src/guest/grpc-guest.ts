@@ -5,7 +5,15 @@ import type { ExecSpec } from '../events/exec-events.ts';
 import { GuestServiceClient } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
-import type { ExecDefaults, Guest, GuestExec, GuestInfo } from './guest.ts';
+import type {
+  DownloadOptions,
+  ExecDefaults,
+  Guest,
+  GuestExec,
+  GuestInfo,
+  Transferred,
+  UploadOptions,
+} from './guest.ts';
 import { GrpcGuestExec } from './guest-exec.ts';
 import { pingSchema, quiesceSchema, shutdownSchema, thawSchema } from './messages.ts';
 import { receiveArchive, sendArchive } from './transfer.ts';
@@ -84,19 +92,14 @@ class GrpcGuest implements Guest {
 
   upload(
     path: string,
-    options: { readonly overwrite: boolean },
+    options: UploadOptions,
     tar: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
-  ): Promise<{ readonly entries: number; readonly bytes: number }> {
-    const header = { path, overwrite: options.overwrite };
-    return sendArchive((done) => this.#client.upload(done), header, tar, signal);
+  ): Promise<Transferred> {
+    return sendArchive((done) => this.#client.upload(done), { path, ...options }, tar, signal);
   }
 
-  download(
-    path: string,
-    options: { readonly followSymlinks: boolean; readonly includeParent: boolean },
-    signal: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
+  download(path: string, options: DownloadOptions, signal: AbortSignal) {
     return receiveArchive(() => this.#client.download({ path, ...options }), signal);
   }
 

@@ -33,6 +33,36 @@ export interface ExecDefaults {
   readonly workingDir: string | undefined;
 }
 
+export interface UploadOptions {
+  /** False refuses an archive with a file that is there already. */
+  readonly overwrite: boolean;
+  /** False refuses an archive with directories. */
+  readonly recursive: boolean;
+  /** The archive's one root goes where `cp -r` would put it; false: the archive is unpacked in the directory `path`. */
+  readonly renameRoot: boolean;
+  /** Users and groups are kept, where the box allows it. */
+  readonly keepOwners: boolean;
+}
+
+export interface DownloadOptions {
+  /** What links lead to is packed in their place. */
+  readonly followSymlinks: boolean;
+  /** The same for `path` itself alone. */
+  readonly followSource: boolean;
+  /** Entries begin with the name of the directory that is packed. */
+  readonly includeParent: boolean;
+  /** False refuses a directory. */
+  readonly recursive: boolean;
+}
+
+/** What went through an archive. */
+export interface Transferred {
+  /** Files, directories and links. */
+  readonly entries: number;
+  /** Content of files. */
+  readonly bytes: number;
+}
+
 /**
  * The agent inside a box, from outside. One instance a box, which connects by itself and again after a loss. Throws
  * `BoxledgerError`: `Unavailable` when the guest does not answer, `NotFound`, `PermissionDenied` or `InvalidArgument`
@@ -47,18 +77,18 @@ export interface Guest {
   thaw(signal: AbortSignal): Promise<void>;
   /** Runs a program. Aborting the signal kills its process group. */
   exec(spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec;
-  /** Unpacks a tar stream at `path` in the box. */
+  /** Unpacks a tar stream at `path` in the box: all of it or nothing. */
   upload(
     path: string,
-    options: { readonly overwrite: boolean },
+    options: UploadOptions,
     tar: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
-  ): Promise<{ readonly entries: number; readonly bytes: number }>;
-  /** Packs `path` of the box as a tar stream. */
+  ): Promise<Transferred>;
+  /** Packs `path` of the box as a tar stream, and returns what is in it. */
   download(
     path: string,
-    options: { readonly followSymlinks: boolean; readonly includeParent: boolean },
+    options: DownloadOptions,
     signal: AbortSignal,
-  ): AsyncIterable<Uint8Array>;
+  ): AsyncGenerator<Uint8Array, Transferred, undefined>;
   close(): void;
 }

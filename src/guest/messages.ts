@@ -23,8 +23,18 @@ export const pingSchema = z.object({ agentVersion: boundedText(64), pid, hostnam
 export const shutdownSchema = z.object({ killed: z.int().nonnegative(), flushed: z.boolean() });
 export const quiesceSchema = z.object({ frozen: z.boolean(), detail: boundedText(1024) });
 export const thawSchema = z.object({});
-export const uploadSchema = z.object({ entries: count, bytes: count });
-export const downloadSchema = z.object({ data: chunk });
+const transferredSchema = z.object({ entries: count, bytes: count });
+export const uploadSchema = z
+  .object({ transferred: transferredSchema })
+  .transform(({ transferred }) => transferred);
+export const downloadSchema = z
+  .object({
+    part: z.discriminatedUnion('$case', [
+      z.object({ $case: z.literal('data'), value: chunk }),
+      z.object({ $case: z.literal('done'), value: transferredSchema }),
+    ]),
+  })
+  .transform(({ part }) => part);
 
 const exitSchema = z.discriminatedUnion('$case', [
   z.object({ $case: z.literal('code'), value: z.int().min(0).max(255) }),

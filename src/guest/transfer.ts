@@ -2,8 +2,9 @@ import type { ClientReadableStream, ClientWritableStream } from '@grpc/grpc-js';
 import type { DownloadResponse, UploadHeader, UploadRequest, UploadResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { chunksOf } from './chunks.ts';
+import type { Transferred } from './guest.ts';
 import { downloadSchema, parseGuest, uploadSchema } from './messages.ts';
-import { endedBy, fromStatus } from './status.ts';
+import { brokenProtocol, endedBy, fromStatus } from './status.ts';
 import { answerOf, type Callback } from './unary.ts';
 
 /** Sends an archive no faster than the guest takes it. A source that throws cancels the call, with its error. */
@@ -56,17 +57,25 @@ const drained = (call: ClientWritableStream<UploadRequest>) =>
     call.on('status', done);
   });
 
-/** An archive as it comes, no faster than it is read. A reader that leaves early cancels the call. */
+/**
+ * An archive as it comes, no faster than it is read; returns what the guest says is in it. A reader that leaves early
+ * cancels the call.
+ */
 export async function* receiveArchive(
   begin: () => ClientReadableStream<DownloadResponse>,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Uint8Array, Transferred, undefined> {
   if (signal.aborted) throw endedBy(signal, 'the download');
   const call = begin();
   const cancel = () => call.cancel();
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    for await (const message of call) yield parseGuest(downloadSchema, message).data;
+    for await (const message of call) {
+      const part = parseGuest(downloadSchema, message);
+      if (part.$case === 'done') return part.value;
+      yield part.value;
+    }
+    throw brokenProtocol('a download ended before it was done');
   } catch (error) {
     if (signal.aborted) throw endedBy(signal, 'the download');
     throw error instanceof BoxledgerError ? error : fromStatus(error);

@@ -2,6 +2,7 @@ import type { Brand } from './brand.ts';
 
 export type BoxId = Brand<string, 'BoxId'>;
 export type ExecId = Brand<string, 'ExecId'>;
+export type CopyId = Brand<string, 'CopyId'>;
 export type HostId = Brand<string, 'HostId'>;
 /** A box's disk as it was at one moment. */
 export type SnapshotId = Brand<string, 'SnapshotId'>;
@@ -25,6 +26,7 @@ const random = `[${idAlphabet}]{${idLength}}`;
 
 export const boxIdPattern = new RegExp(`^bx_${random}$`);
 const execIdPattern = new RegExp(`^ex_${random}$`);
+const copyIdPattern = new RegExp(`^cp_${random}$`);
 const hostIdPattern = new RegExp(`^hs_${random}$`);
 export const snapshotIdPattern = new RegExp(`^sn_${random}$`);
 export const exportIdPattern = new RegExp(`^xp_${random}$`);
@@ -32,7 +34,9 @@ export const exportIdPattern = new RegExp(`^xp_${random}$`);
 const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** As Docker's container names, but at most 63 bytes. */
 export const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-export const streamIdPattern = new RegExp(`^(box/bx_${random}|exec/ex_${random}|host/hs_${random})$`);
+export const streamIdPattern = new RegExp(
+  `^(box/bx_${random}|exec/ex_${random}|copy/cp_${random}|host/hs_${random})$`,
+);
 const effectIdPattern = new RegExp(`^bx_${random}-[1-9][0-9]*-[a-z]+\\.[a-z]+$`);
 
 const parser =
@@ -44,6 +48,7 @@ const parser =
 
 export const boxId = parser<BoxId>('box id', boxIdPattern);
 export const execId = parser<ExecId>('exec id', execIdPattern);
+export const copyId = parser<CopyId>('copy id', copyIdPattern);
 export const hostId = parser<HostId>('host id', hostIdPattern);
 export const snapshotId = parser<SnapshotId>('snapshot id', snapshotIdPattern);
 export const exportId = parser<ExportId>('export id', exportIdPattern);
@@ -57,6 +62,7 @@ export const defaultTenant = tenantId('default');
 
 export const boxStream = (id: BoxId): StreamId => streamId(`box/${id}`);
 export const execStream = (id: ExecId): StreamId => streamId(`exec/${id}`);
+export const copyStream = (id: CopyId): StreamId => streamId(`copy/${id}`);
 export const hostStream = (id: HostId): StreamId => streamId(`host/${id}`);
 
 export const boxOfStream = (stream: StreamId): BoxId => boxId(stream.slice('box/'.length));

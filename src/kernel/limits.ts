@@ -41,6 +41,10 @@ export const limits = {
   execArgsTotalMaxBytes: 1_048_576,
   execTimeoutMaxMs: 7 * 24 * 60 * 60 * 1000,
 
+  /** Of one archive: what is made of it, implied directories included, and the content of all its files. */
+  copyEntriesMax: 250_000,
+  copyBytesMax: 1024 ** 4,
+
   pageSizeDefault: 100,
   pageSizeMax: 1000,
   /** How long a call waits for a box when its caller names no deadline. */

@@ -1,4 +1,4 @@
-import type { BoxId, CommandId, CorrelationId, ExecId, HostId } from './ids.ts';
+import type { BoxId, CommandId, CopyId, CorrelationId, ExecId, HostId } from './ids.ts';
 import type { Timestamp } from './time.ts';
 
 /** Wall clock for what is recorded, monotonic clock for what is measured. */
@@ -12,6 +12,7 @@ export interface Clock {
 export interface IdSource {
   boxId(): BoxId;
   execId(): ExecId;
+  copyId(): CopyId;
   hostId(): HostId;
   commandId(): CommandId;
   correlationId(): CorrelationId;

@@ -11,7 +11,7 @@ import type { Decision, DecisionContext } from './decision.ts';
  */
 export interface Aggregate<State, Cmd extends Command, Event extends DomainEvent> {
   /** First part of its stream ids. */
-  readonly category: 'box' | 'exec' | 'host';
+  readonly category: 'box' | 'exec' | 'copy' | 'host';
   /** The statechart and the shape of its context as stable JSON text: a snapshot made by another one is not used. */
   readonly definition: string;
   streamOf(command: Cmd): StreamId;

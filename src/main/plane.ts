@@ -146,6 +146,7 @@ interface ApiSide {
 const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): ApiServer =>
   createApiServer({
     door,
+    memory: door,
     boxes: options.store.boxes,
     log: options.store.log,
     feed,

@@ -7,6 +7,7 @@ const random = customAlphabet(ids.idAlphabet, ids.idLength);
 export const randomIds: IdSource = {
   boxId: () => ids.boxId(`bx_${random()}`),
   execId: () => ids.execId(`ex_${random()}`),
+  copyId: () => ids.copyId(`cp_${random()}`),
   hostId: () => ids.hostId(`hs_${random()}`),
   commandId: () => ids.commandId(`cm_${random()}`),
   correlationId: () => ids.correlationId(`co_${random()}`),

@@ -1,5 +1,6 @@
 import type { Box, BoxOptions, Exit } from '../gen/boxledger/v1/box.ts';
 import {
+  type CopyInResponse,
   CreateRequest,
   type CreateResponse,
   ListRequest,
@@ -88,7 +89,7 @@ export interface Client {
     path: string,
     tar: AsyncIterable<Uint8Array>,
     options?: CopyInOptions,
-  ): Promise<{ readonly entries: bigint; readonly bytes: bigint }>;
+  ): Promise<CopyInResponse>;
   copyOut(box: string, path: string, options?: CopyOutOptions): AsyncIterable<Uint8Array>;
   metrics(box: string, options?: CallOptions): Promise<MetricsResponse>;
   /** Events of one stream with a version above `afterVersion`, oldest first. */

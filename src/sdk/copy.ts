@@ -1,20 +1,48 @@
 import type { ServiceError } from '@grpc/grpc-js';
-import { CopyInRequest, type CopyInResponse, CopyOutRequest } from '../gen/boxledger/v1/box_service.ts';
+import {
+  type CopyInHeader,
+  CopyInRequest,
+  type CopyInResponse,
+  CopyOutRequest,
+} from '../gen/boxledger/v1/box_service.ts';
 import { type CallOptions, type ChangeOptions, type Channel, mutationOf } from './channel.ts';
 import { chunksOf, messagesOf, streamStart, writerOf } from './streams.ts';
 
-export interface CopyInOptions extends Omit<ChangeOptions, 'expectedVersion'> {
+export interface CopyInOptions extends ChangeOptions {
   /** Whether files that are there already are replaced. Default true. */
   readonly overwrite?: boolean | undefined;
+  /** False refuses an archive with directories. Default true. */
+  readonly recursive?: boolean | undefined;
+  /**
+   * The archive's one root goes where `cp -r` would put it: into the path if that is a directory, else to the path itself.
+   * Default false: the path is a directory to unpack in, made where it is missing.
+   */
+  readonly renameRoot?: boolean | undefined;
+  /** Keeps users and groups, where the box allows it. */
+  readonly keepOwners?: boolean | undefined;
+  /** False refuses where the box would have to be started first. */
+  readonly autoStart?: boolean | undefined;
 }
 
 export interface CopyOutOptions extends CallOptions {
+  /** Packs what links lead to in their place. */
   readonly followSymlinks?: boolean | undefined;
+  /** The same for the path itself alone. */
+  readonly followSource?: boolean | undefined;
   /** Whether the archive's entries begin with the last part of the path. */
   readonly includeParent?: boolean | undefined;
+  /** False refuses a directory. Default true. */
+  readonly recursive?: boolean | undefined;
+  /** False refuses where the box would have to be started first. */
+  readonly autoStart?: boolean | undefined;
+  /** Why; kept with the event. */
+  readonly reason?: string | undefined;
 }
 
-/** Sends a tar stream to be unpacked in the directory `path` of the box; reads of `tar` only what the server takes. */
+/**
+ * Sends a tar stream to be unpacked in the box; reads of `tar` only what the server takes. A source that throws ends the
+ * call, with its error, and nothing of it is in the box.
+ */
 export const copyIn = async (
   channel: Channel,
   box: string,
@@ -22,34 +50,43 @@ export const copyIn = async (
   tar: AsyncIterable<Uint8Array>,
   options: CopyInOptions,
 ): Promise<CopyInResponse> => {
-  const { signal } = options;
+  const { signal, overwrite = true, renameRoot = false, keepOwners = false } = options;
+  const { recursive, autoStart } = options;
   signal?.throwIfAborted();
   const { call, answered } = openCopyIn(channel, options);
-  let over = false;
-  const end = () => {
-    over = true;
-  };
-  answered.then(end, end);
   const cancel = () => call.cancel();
   signal?.addEventListener('abort', cancel, { once: true });
-  const write = writerOf(call);
+  const given = { overwrite, recursive, renameRoot, keepOwners, autoStart };
+  const header = { mutation: mutationOf(options), box, path, ...given };
+  const pieces = tar[Symbol.asyncIterator]();
   try {
-    const mutation = { ...mutationOf(options), expectedVersion: undefined };
-    const header = { mutation, box, path, overwrite: options.overwrite ?? true };
-    await write(CopyInRequest.create({ message: { $case: 'header', value: header } }));
-    for await (const piece of tar) {
-      if (over) break; // refused: the answer says why
-      for (const value of chunksOf(piece))
-        await write(CopyInRequest.create({ message: { $case: 'tar', value } }));
-    }
-    call.end();
-    return await answered;
+    // Who answers while the source still has to say something wants no more of it.
+    return await Promise.race([answered, pour(call, header, pieces).then(() => answered)]);
   } catch (error) {
-    call.cancel();
+    cancel();
     throw error;
   } finally {
     signal?.removeEventListener('abort', cancel);
+    void pieces.return?.().catch(() => undefined); // a source that does not want to end has been heard enough
   }
+};
+
+const pour = async (
+  call: ReturnType<typeof openCopyIn>['call'],
+  header: CopyInHeader,
+  pieces: AsyncIterator<Uint8Array>,
+): Promise<void> => {
+  const write = writerOf(call);
+  let over = false;
+  call.once('status', () => {
+    over = true;
+  });
+  let next = await pieces.next(); // a source that fails at once has asked the server for nothing
+  await write(CopyInRequest.create({ message: { $case: 'header', value: header } }));
+  for (; next.done !== true && !over; next = await pieces.next())
+    for (const value of chunksOf(next.value))
+      await write(CopyInRequest.create({ message: { $case: 'tar', value } }));
+  if (!over) call.end();
 };
 
 const openCopyIn = (channel: Channel, options: CallOptions) => {
@@ -66,14 +103,17 @@ const openCopyIn = (channel: Channel, options: CallOptions) => {
   return { call, answered };
 };
 
-/** The tar stream of a path of the box. */
+/** The tar stream of a path of the box. It is whole when the iteration ends without an error. */
 export async function* copyOut(
   channel: Channel,
   box: string,
   path: string,
-  { followSymlinks = false, includeParent = false, ...options }: CopyOutOptions,
+  options: CopyOutOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const request = CopyOutRequest.create({ box, path, followSymlinks, includeParent });
+  const { followSymlinks = false, followSource = false, includeParent = false } = options;
+  const { recursive, autoStart, reason } = options;
+  const given = { followSymlinks, followSource, includeParent, recursive, autoStart, reason };
+  const request = CopyOutRequest.create({ box, path, ...given });
   const call = channel.boxes.copyOut(request, ...streamStart(channel, options));
   for await (const { tar } of messagesOf(channel, call, options.signal)) yield tar;
 }

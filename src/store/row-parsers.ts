@@ -101,7 +101,6 @@ export const eventRowParser =
     return {
       transactionId: columns.transaction_id,
       event: {
-        ...event,
         streamId: columns.stream_id,
         version: columns.version,
         position: columns.position,
@@ -115,6 +114,8 @@ export const eventRowParser =
         correlationId: columns.correlation_id,
         causationId: columns.causation_id,
         traceparent: columns.traceparent,
+        // Last: properties added one by one to what was spread cost V8 more than all the rest of the parsing.
+        ...event,
       },
     };
   };

@@ -21,6 +21,7 @@ const unreachable = <Port extends object>(name: string): Port =>
 
 export const unreachableDeps = (): ApiDeps => ({
   door: unreachable('door'),
+  memory: unreachable('memory'),
   boxes: unreachable('boxes'),
   log: unreachable('log'),
   feed: unreachable('feed'),

@@ -233,7 +233,14 @@ test('a tree of files goes in and comes out as a tar stream', async () => {
     stream.write({
       message: {
         $case: 'header',
-        value: { mutation: undefined, box: 'copied', path: 'in', overwrite: false },
+        value: {
+          mutation: undefined,
+          box: 'copied',
+          path: 'in',
+          overwrite: false,
+          renameRoot: false,
+          keepOwners: false,
+        },
       },
     });
     pack({ cwd: directory }, ['file'])
@@ -246,6 +253,7 @@ test('a tree of files goes in and comes out as a tar stream', async () => {
     box: 'copied',
     path: 'in',
     followSymlinks: false,
+    followSource: false,
     includeParent: false,
   });
   for await (const { tar } of download) out.push(tar);
@@ -254,6 +262,7 @@ test('a tree of files goes in and comes out as a tar stream', async () => {
     box: 'copied',
     path: 'nowhere',
     followSymlinks: false,
+    followSource: false,
     includeParent: true,
   });
   await expect(missing.toArray()).rejects.toMatchObject({ code: status.NOT_FOUND });

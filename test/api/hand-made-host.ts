@@ -61,6 +61,7 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
   const deps: ApiDeps = {
     ...unreachableDeps(),
     door,
+    memory: door,
     boxes: store.boxes,
     log: store.log,
     feed: new LogFeed(store.log, tail),

@@ -1,48 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { prepareDatabase } from '../../src/main/prepare-database.ts';
-import { serve } from '../../src/main/serve.ts';
-import { buildAgent } from '../support/agent-process.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { createLogin, type TestLogin } from '../support/roles.ts';
-import { type CliUnderTest, cli, jsonLines, startCli } from './in-process.ts';
+import { jsonLines } from './in-process.ts';
+import { type RealServer, startRealServer } from './real-server.ts';
 
-/** The command line against the server as it is: real Postgres, with the service's rights, real processes in real boxes. */
-let dataDir: string;
-let database: TestDatabase;
-let service: TestLogin;
-let server: CliUnderTest | undefined;
-
+/** The command line against the server as it is. */
+let server: RealServer;
 beforeAll(async () => {
-  await buildAgent();
-  database = await createDatabase();
-  await prepareDatabase(database.url, {}, pino({ level: 'silent' }));
-  service = await createLogin(database.url, 'boxledger_service');
-  dataDir = await mkdtemp(join(tmpdir(), 'boxledger-cli-real-'));
-  const started = startCli(
-    ['serve', '--json', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'silent'],
-    { env: { DATABASE_URL: service.url }, server: { serve } },
-  );
-  server = started;
-  const early = await Promise.race([started.shown('"ready":true'), started.done]);
-  if (early !== undefined) throw new Error(early.stderr);
+  server = await startRealServer();
 });
+afterAll(() => server.stop());
 
-afterAll(async () => {
-  if (server === undefined) return;
-  for (const box of jsonLines((await run('ls', '--json')).stdout) as { name: string }[])
-    await run('rm', '-f', box.name);
-  server.signal('SIGTERM');
-  await server.done;
-  await service.drop();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-const run = (...argv: string[]) => cli([...argv], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+const run = (...argv: string[]) => server.run(...argv);
 
 test('a box lives its life by the command line, and its events tell of it', async () => {
   const created = await run('create', 'life', '-e', 'WHO=ann', '-l', 'team=shop', '--reason', 'to see');
@@ -114,7 +81,7 @@ test('a program of run -d goes on after the command, until its box stops', async
 });
 
 test('input of any size goes through a program and back', async () => {
-  const command = startCli(['run', '--rm', '-i', 'cat'], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+  const command = server.start(['run', '--rm', '-i', 'cat']);
   const piped = `${'0123456789abcde\n'.repeat(65_536)}end`;
   command.stdin.end(piped);
   const { code, stdout } = await command.done;

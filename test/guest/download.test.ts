@@ -3,7 +3,7 @@ import { link, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
-import { listing, writeSparse } from '../support/archive.ts';
+import { listing, plainDownload, writeSparse } from '../support/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { patience, run, sh } from '../support/guest-exec.ts';
 
@@ -20,8 +20,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(source, { recursive: true }));
 
-const download = (path: string, { followSymlinks = false, includeParent = false } = {}) =>
-  listing(agent.guest.download(path, { followSymlinks, includeParent }, patience()));
+const download = (path: string, options: Partial<typeof plainDownload> = {}) =>
+  listing(agent.guest.download(path, { ...plainDownload, ...options }, patience()));
 
 const makeTree = async () => {
   await mkdir(join(source, 'dir/sub'), { recursive: true });
@@ -90,7 +90,7 @@ test('names too long for a plain header, large sizes and hard links arrive', asy
 test('what the guest packs, the tar of the machine unpacks', async () => {
   await makeTree();
   const archive: Uint8Array[] = [];
-  const options = { followSymlinks: false, includeParent: true };
+  const options = { ...plainDownload, includeParent: true };
   for await (const piece of agent.guest.download(`${source}/dir`, options, patience())) archive.push(piece);
   const target = join(source, 'unpacked');
   await mkdir(target);
@@ -110,8 +110,7 @@ test('a large file goes to a slow reader without being held by the agent', async
   await writeSparse(join(source, 'large'), 256);
   const before = (await agent.memoryMib()).now;
   let bytes = 0;
-  const options = { followSymlinks: false, includeParent: false };
-  for await (const piece of agent.guest.download(`${source}/large`, options, patience())) {
+  for await (const piece of agent.guest.download(`${source}/large`, plainDownload, patience())) {
     bytes += piece.length;
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -121,16 +120,15 @@ test('a large file goes to a slow reader without being held by the agent', async
 
 test('a reader that leaves, and one that aborts, end the call', async () => {
   await writeSparse(join(source, 'large'), 256);
-  const options = { followSymlinks: false, includeParent: false };
-  for await (const _piece of agent.guest.download(`${source}/large`, options, patience())) break;
+  for await (const _piece of agent.guest.download(`${source}/large`, plainDownload, patience())) break;
   const stop = new AbortController();
   await expect(async () => {
-    for await (const _piece of agent.guest.download(`${source}/large`, options, stop.signal))
+    for await (const _piece of agent.guest.download(`${source}/large`, plainDownload, stop.signal))
       stop.abort(new Error('enough'));
   }).rejects.toThrow('enough');
   const openFiles = async () => (await readdir(`/proc/${agent.child.pid}/fd`)).length;
   const before = await openFiles();
   for (let times = 0; times < 20; times += 1)
-    for await (const _piece of agent.guest.download(`${source}/large`, options, patience())) break;
+    for await (const _piece of agent.guest.download(`${source}/large`, plainDownload, patience())) break;
   await eventually('every file is closed', async () => (await openFiles()) <= before);
 });

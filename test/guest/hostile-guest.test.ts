@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { ExecResponse, GuestServiceServer } from '../../src/gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { limits } from '../../src/kernel/limits.ts';
-import { listing } from '../support/archive.ts';
+import { listing, plainDownload, plainUpload } from '../support/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { begin, patience, run, sh } from '../support/guest-exec.ts';
 import { type HostileGuest, startHostileGuest } from '../support/hostile-guest.ts';
@@ -130,13 +130,13 @@ describe('a guest that answers', () => {
     const guest = await startWith({
       upload: (call, answer) => {
         call.resume();
-        call.once('end', () => answer(null, { entries: 1n, bytes: 2n ** 60n }));
+        call.once('end', () => answer(null, { transferred: { entries: 1n, bytes: 2n ** 60n } }));
       },
     });
     const nothing = (async function* () {
       yield Buffer.alloc(1);
     })();
-    await expect(guest.upload('/', { overwrite: true }, nothing, patience())).rejects.toMatchObject({
+    await expect(guest.upload('/', plainUpload, nothing, patience())).rejects.toMatchObject({
       code: 'Internal',
     });
   });
@@ -144,15 +144,27 @@ describe('a guest that answers', () => {
   test('a download with a chunk that is empty or too large ends it', async () => {
     const guest = await startWith({
       download: (call) => {
-        call.write({ data: Buffer.alloc(call.request.path === 'empty' ? 0 : limits.dataChunkBytes + 1) });
+        const value = Buffer.alloc(call.request.path === 'empty' ? 0 : limits.dataChunkBytes + 1);
+        call.write({ part: { $case: 'data', value } });
         call.end();
       },
     });
-    const options = { followSymlinks: false, includeParent: false };
     for (const path of ['empty', 'large'])
-      await expect(listing(guest.download(path, options, patience()))).rejects.toMatchObject({
+      await expect(listing(guest.download(path, plainDownload, patience()))).rejects.toMatchObject({
         code: 'Internal',
       });
+  });
+
+  test('a download that ends without saying that it is complete is not believed', async () => {
+    const guest = await startWith({
+      download: (call) => {
+        call.write({ part: { $case: 'data', value: Buffer.alloc(1024) } });
+        call.end();
+      },
+    });
+    await expect(listing(guest.download('/', plainDownload, patience()))).rejects.toMatchObject({
+      code: 'Internal',
+    });
   });
 
   test('never is left by the signal alone', async () => {

@@ -14,8 +14,8 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
-import { archiveOf, pieces, type TestEntry, writeSparse } from '../support/archive.ts';
+import { buildAgent, startAgent, startAgentAt, type TestAgent } from '../support/agent-process.ts';
+import { archiveOf, pieces, plainUpload, type TestEntry, writeSparse } from '../support/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { patience } from '../support/guest-exec.ts';
 
@@ -37,7 +37,7 @@ afterEach(async () => {
 });
 
 const upload = (archive: Uint8Array, { overwrite = true, path = destination, size = 1000 } = {}) =>
-  agent.guest.upload(path, { overwrite }, pieces(archive, size), patience());
+  agent.guest.upload(path, { ...plainUpload, overwrite }, pieces(archive, size), patience());
 
 const put = (...entries: TestEntry[]) => upload(archiveOf(...entries));
 
@@ -234,7 +234,7 @@ describe('an archive that would leave the destination, or is none, changes nothi
       yield archiveOf(good, { path: 'part', content: 'x'.repeat(10_000) }).subarray(0, 5000);
       throw new Error('the disk was pulled out');
     }
-    await expect(agent.guest.upload(destination, { overwrite: true }, failing(), patience())).rejects.toThrow(
+    await expect(agent.guest.upload(destination, plainUpload, failing(), patience())).rejects.toThrow(
       'the disk was pulled out',
     );
     await eventually('it has been cleaned up', () => tree().length === 1);
@@ -249,9 +249,9 @@ describe('an archive that would leave the destination, or is none, changes nothi
       stop.abort(new Error('never mind'));
       yield Buffer.alloc(1000);
     }
-    await expect(
-      agent.guest.upload(destination, { overwrite: true }, endless(), stop.signal),
-    ).rejects.toThrow('never mind');
+    await expect(agent.guest.upload(destination, plainUpload, endless(), stop.signal)).rejects.toThrow(
+      'never mind',
+    );
     await eventually('it has been cleaned up', () => tree().length === 1);
     await unchanged();
   });
@@ -265,14 +265,39 @@ test('an upload that a shutdown overtakes fails and leaves nothing behind', asyn
     await ending.guest.shutdown(patience());
     yield Buffer.alloc(1000);
   }
-  await expect(ending.guest.upload('.', { overwrite: true }, unfinished(), patience())).rejects.toMatchObject(
-    {
-      code: 'Unavailable',
-    },
-  );
+  await expect(ending.guest.upload('.', plainUpload, unfinished(), patience())).rejects.toMatchObject({
+    code: 'Unavailable',
+  });
   expect(await ending.ended).toBe(0);
   expect(await readdir(ending.home)).toEqual([]);
   await ending.stop();
+});
+
+test('what an upload has left whose agent was killed is cleared up by the next one', async () => {
+  const killed = await startAgent();
+  const into = join(killed.directory, 'elsewhere');
+  await mkdir(into);
+  async function* unfinished() {
+    const entries = [
+      { path: 'new/part', content: '' },
+      { path: 'part', content: Buffer.alloc(1_000_000) },
+    ];
+    yield archiveOf(...entries).subarray(0, 500_000);
+    await eventually('it has begun to write', async () => (await readdir(into)).length > 1);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    yield Buffer.alloc(1000);
+  }
+  await expect(killed.guest.upload(into, plainUpload, unfinished(), patience())).rejects.toMatchObject({
+    code: 'Unavailable',
+  });
+  expect(await readdir(into)).toHaveLength(2);
+  const next = startAgentAt(killed.socket, killed.home);
+  await killed.guest.ping(patience());
+  expect([...(await readdir(into)), ...(await readdir(killed.home))]).toEqual([]);
+  next.child.kill('SIGKILL');
+  await next.ended;
+  await killed.stop();
 });
 
 test('an upload that the guest refuses early does not read its source to the end', async () => {
@@ -283,9 +308,9 @@ test('an upload that the guest refuses early does not read its source to the end
       yield Buffer.alloc(64 * 1024, 'nonsense');
     }
   }
-  await expect(
-    agent.guest.upload(destination, { overwrite: true }, endless(), patience()),
-  ).rejects.toMatchObject({ code: 'InvalidArgument' });
+  await expect(agent.guest.upload(destination, plainUpload, endless(), patience())).rejects.toMatchObject({
+    code: 'InvalidArgument',
+  });
   const atEnd = yielded;
   await agent.guest.ping(patience());
   expect(yielded - atEnd).toBeLessThan(100);

@@ -35,7 +35,7 @@ describe.each(histories)('%s', (_name, history) => {
   });
 });
 
-test('there is a history of each state of a box, of each end of an exec, and of a host', () => {
+test('there is a history of each state of a box, of each end of an exec and a copy, and of a host', () => {
   const reached = new Set<string>();
   for (const [, history] of histories)
     for (let length = 1; length <= history.events.length; length += 1) {
@@ -45,7 +45,8 @@ test('there is a history of each state of a box, of each end of an exec, and of 
       reached.add(view.success ? view.data.state : `${history.streamId.split('/')[0]} ${value}`);
     }
   const ofExecs = ['requested', 'running', 'exited', 'failed', 'lost'].map((state) => `exec ${state}`);
-  expect([...reached].sort()).toEqual([...boxStates, ...ofExecs, 'host left', 'host ready'].sort());
+  const others = ['copy completed', 'copy failed', 'host left', 'host ready'];
+  expect([...reached].sort()).toEqual([...boxStates, ...ofExecs, ...others].sort());
 });
 
 test('every type of event is in one of them', () => {

@@ -66,6 +66,25 @@ test('an append reads no table from end to end, however large', async () => {
   }
 });
 
+test('loading a box is one read by its key, however many heads there are and however long its stream', async () => {
+  await store.pool.query(
+    `INSERT INTO boxledger.heads (stream_id, tenant, version, hash, fingerprint, snapshot)
+     SELECT 'exec/' || n, 'default', 100000, sha256(''), 'f', '{}' FROM generate_series(1, 20000) n`,
+  );
+  await store.pool.query('ANALYZE boxledger.heads');
+  const client = await store.pool.connect();
+  try {
+    await client.query('SET plan_cache_mode = force_generic_plan');
+    await client.query(`PREPARE load AS ${textOf('load-head.sql')}`);
+    const { rows } = await client.query("EXPLAIN (FORMAT JSON) EXECUTE load ('exec/1')");
+    const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
+    expect(plan).toMatchObject({ 'Node Type': 'Index Scan', 'Index Name': 'heads_pkey' });
+    expect(plan).not.toHaveProperty('Plans');
+  } finally {
+    client.release(true);
+  }
+});
+
 test('what is readable is decided by the horizon of the log alone, which knows of epochs', () => {
   const naive = readdirSync(directory).filter((file) =>
     /transaction_id.*pg_snapshot_xmin/.test(textOf(file)),

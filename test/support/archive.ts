@@ -1,6 +1,14 @@
 import { truncate, writeFile } from 'node:fs/promises';
 import { Header, Parser, type ReadEntry } from 'tar';
 
+export const plainUpload = { overwrite: true, recursive: true, renameRoot: false, keepOwners: false };
+export const plainDownload = {
+  followSymlinks: false,
+  followSource: false,
+  includeParent: false,
+  recursive: true,
+};
+
 export interface TestEntry {
   readonly path: string;
   readonly type?: ReadEntry['type'];

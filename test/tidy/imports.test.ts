@@ -11,6 +11,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   events: ['kernel'],
   machines: ['kernel', 'events'],
   os: ['kernel', 'events/process.ts'],
+  tar: ['kernel'],
   commands: ['kernel', 'events', 'machines'],
   // The proof stands by itself: who verifies a log need not believe the program that wrote it.
   audit: ['kernel', 'os'],
@@ -29,12 +30,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   drivers: ['kernel', 'events', 'os'],
   wire: ['kernel'],
   guest: ['kernel', 'events', 'wire', 'gen'],
-  agent: ['kernel', 'events', 'wire', 'gen'],
+  agent: ['kernel', 'events', 'tar', 'wire', 'gen'],
   hosts: ['kernel', 'events', 'commands', 'effects', 'drivers', 'guest'],
   api: ['kernel', 'events', 'commands', 'guest/guest.ts', 'wire', 'gen'],
   sdk: ['kernel', 'wire', 'gen'],
   // It prints what the client answers with, which is the wire's own messages, and names the states.
-  cli: ['kernel', 'events/box-view.ts', 'audit', 'sdk', 'gen'],
+  cli: ['kernel', 'events/box-view.ts', 'tar', 'audit', 'sdk', 'gen'],
   gen: [],
 };
 
@@ -50,6 +51,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'nice-grpc-error-details': ['api', 'sdk'],
   '@toondepauw/node-zstd': ['drivers'],
   xstate: ['machines'],
+  tar: ['tar'],
   commander: ['cli'],
   ora: ['cli'],
 };

@@ -12,7 +12,7 @@ import { exitCodes } from '../exit-codes.ts';
 import { FlagFaults } from '../flag-values.ts';
 import { repeatable, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
-import { ProgressBar } from '../progress-bar.ts';
+import { grouped, ProgressBar } from '../progress-bar.ts';
 import { verdictJson, verdictLines } from '../render-audit.ts';
 import type { ServeFlags } from '../serve-options.ts';
 import type { ServerCommands } from '../server-commands.ts';
@@ -68,7 +68,7 @@ const verifyWhole = async (
   log: Parameters<typeof verifyLog>[0],
   given: Given,
 ): Promise<Verdict> => {
-  const bar = new ProgressBar(io.stderr, 'events', !json);
+  const bar = new ProgressBar(io.stderr, (count) => `${grouped(count)} events`, !json);
   try {
     return await verifyLog(log, {
       ...given,

@@ -1,5 +1,5 @@
-import { codeOfErrno, errnoOf } from '../kernel/errno.ts';
-import { BoxledgerError, type ErrorCode } from '../kernel/errors.ts';
+import { codeOfErrno, errnoOf } from './errno.ts';
+import { BoxledgerError, type ErrorCode } from './errors.ts';
 
 /** Besides those: what is wrong with a path or a program that the caller has named. */
 const codes: Readonly<Record<string, ErrorCode>> = {

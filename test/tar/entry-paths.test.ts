@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { checkSymlink, partsOfEntry, resolveInBox } from '../../src/agent/transfer-paths.ts';
+import { checkSymlink, partsOfEntry } from '../../src/tar/entry-paths.ts';
 
 const segment = fc.constantFrom('a', 'b', '..', '.', '', '...', 'x y');
 const path = fc.array(segment, { maxLength: 8 }).map((segments) => segments.join('/'));
@@ -29,7 +29,7 @@ test('whatever link is let through leads to a place below the destination', () =
       path,
       (parts, target) => {
         try {
-          checkSymlink(parts.join('/'), parts, target);
+          checkSymlink(parts.join('/'), parts.length - 1, target);
         } catch {
           return;
         }
@@ -38,13 +38,4 @@ test('whatever link is let through leads to a place below the destination', () =
       },
     ),
   );
-});
-
-test('a path of a request is taken from the home unless it is absolute', () => {
-  expect(resolveInBox('a/../b', '/home/box')).toBe('/home/box/b');
-  expect(resolveInBox('/etc/', '/home/box')).toBe('/etc');
-  for (const bad of ['', 'a\0b', 'x'.repeat(5000)])
-    expect(() => resolveInBox(bad, '/home/box')).toThrow(
-      expect.objectContaining({ code: 'InvalidArgument' }),
-    );
 });

@@ -1,20 +1,5 @@
-import { posix } from 'node:path';
-import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
+import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
-
-/** A path of the box as a request names it, made absolute: relative ones begin at the box's home. */
-export const resolveInBox = (path: string, home: string): string => {
-  const problem =
-    path === ''
-      ? 'must not be empty'
-      : path.includes('\0')
-        ? 'must not contain NUL'
-        : Buffer.byteLength(path) > limits.pathMaxBytes
-          ? `must be at most ${limits.pathMaxBytes} bytes`
-          : undefined;
-  if (problem !== undefined) throw BoxledgerError.fromRefusal(invalidArgument([{ field: 'path', problem }]));
-  return posix.resolve(home, path);
-};
 
 /**
  * The parts of an entry's path below the destination; none for the destination itself. Throws `InvalidArgument` for
@@ -31,17 +16,17 @@ export const partsOfEntry = (path: string): readonly string[] => {
 };
 
 /**
- * Checks that a symbolic link at `parts` stays inside. `..` may only lead the target: it then goes up from a real
- * directory, while after a name it would go up from wherever another link leads.
+ * Checks that a symbolic link which lies `depth` directories below what it may lead to stays inside. `..` may only lead
+ * the target: it then goes up from a real directory, while after a name it would go up from wherever another link leads.
  */
-export const checkSymlink = (path: string, parts: readonly string[], target: string): void => {
+export const checkSymlink = (path: string, depth: number, target: string): void => {
   if (target === '' || target.includes('\0') || target.includes('\uFFFD'))
     throw refusedEntry(path, 'its target is not a path');
   if (target.startsWith('/')) throw refusedEntry(path, 'it is a link to an absolute path');
   const steps = target.split('/').filter((step) => step !== '' && step !== '.');
   const ups = steps.findIndex((step) => step !== '..');
   const leading = ups === -1 ? steps.length : ups;
-  if (leading > parts.length - 1) throw refusedEntry(path, 'it is a link that leads out of the destination');
+  if (leading > depth) throw refusedEntry(path, 'it is a link that leads out of the destination');
   if (steps.slice(leading).includes('..'))
     throw refusedEntry(path, 'it is a link with ".." after a name, which may lead out of the destination');
 };
@@ -52,6 +37,6 @@ export const refusedEntry = (path: string, problem: string): BoxledgerError =>
     `the archive's entry ${JSON.stringify(path)} is refused: ${problem}`,
     {
       faults: [{ field: 'tar', problem }],
-      help: 'Nothing was unpacked; make an archive without this entry.',
+      help: 'Nothing was unpacked. Make the archive without this entry; where it is a link, with what it leads to.',
     },
   );

@@ -1,0 +1,55 @@
+import { assign, initialTransition, type SnapshotFrom, setup, transition } from 'xstate';
+import type { CopyEvent } from '../../events/copy-events.ts';
+import { defaultTenant, type TenantId } from '../../kernel/ids.ts';
+import type { JsonValue } from '../../kernel/json.ts';
+import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
+
+interface CopyContext {
+  readonly tenant: TenantId;
+}
+
+const chart = setup({
+  types: {
+    context: {} as CopyContext, // XState's way of naming a type; the value is not used
+    events: {} as ChartEvent<CopyEvent>,
+  },
+  actions: { record: assign(({ event }): CopyContext => ({ tenant: event.tenant })) },
+});
+
+const to = <const Target extends string>(target: Target) => ({ target, actions: 'record' }) as const;
+
+/** One copy into a box or out of it, which is known of only once it is over: while it lasts nothing depends on it. */
+const copyMachine = chart.createMachine({
+  id: 'copy',
+  context: { tenant: defaultTenant },
+  initial: 'absent',
+  states: {
+    absent: { on: { 'copy.completed': to('completed'), 'copy.failed': to('failed') } },
+    completed: {},
+    failed: {},
+  },
+});
+
+export type CopyState = SnapshotFrom<typeof copyMachine>;
+
+/** Counts the changes in what the chart's functions keep in the context. */
+const contextRevision = 1;
+export const copyDefinition = definitionOf(copyMachine, contextRevision);
+
+const [absent] = initialTransition(copyMachine);
+
+export const takeCopyEvent: Take<CopyState, CopyEvent> = (state = absent, event) =>
+  state.can(event) ? { state: transition(copyMachine, state, event)[0], effects: [] } : undefined;
+
+interface PersistedCopy {
+  readonly value: CopyState['value'];
+  readonly context: CopyContext;
+}
+
+export const persistCopy = ({ value, context }: CopyState): JsonValue => ({ value, context: { ...context } });
+
+/** The store gives back only what `persistCopy` of this very definition made, so it is taken at its word. */
+export const restoreCopy = (snapshot: JsonValue): CopyState => {
+  const { value, context } = snapshot as unknown as PersistedCopy; // see above
+  return copyMachine.resolveState({ value, context });
+};
