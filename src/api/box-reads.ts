@@ -2,7 +2,6 @@ import type { z } from 'zod';
 import type {
   GetResponse,
   ListResponse,
-  MetricsResponse,
   WaitResponse,
   WatchResponse,
 } from '../gen/boxledger/v1/box_service.ts';
@@ -14,7 +13,7 @@ import { boxById, findBox } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
 import { encodeEvent, encodeRecord } from './encode.ts';
 import { withStateAtDeadline } from './outcome.ts';
-import type { getSchema, listSchema, metricsSchema, waitSchema, watchSchema } from './requests.ts';
+import type { getSchema, listSchema, waitSchema, watchSchema } from './requests.ts';
 
 /** The calls that look at boxes. */
 
@@ -39,25 +38,6 @@ export const list =
       { size: pageSize === 0 ? limits.pageSizeDefault : pageSize, token: pageToken },
     );
     return { boxes: page.boxes.map(encodeRecord), nextPageToken: page.nextPageToken };
-  };
-
-export const metrics =
-  (deps: ApiDeps) =>
-  async ({ box }: z.infer<typeof metricsSchema>, { caller }: CallScope): Promise<MetricsResponse> => {
-    const { boxId, view } = await findBox(deps, caller.tenant, box);
-    const usage = await deps.guests.usage(boxId);
-    return {
-      boxId,
-      state: view.state,
-      usage:
-        usage === undefined
-          ? undefined
-          : {
-              cpuMs: BigInt(Math.round(usage.cpuMs)),
-              memoryBytes: BigInt(Math.round(usage.memoryBytes)),
-              processes: usage.processes,
-            },
-    };
   };
 
 export const wait =

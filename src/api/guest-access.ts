@@ -2,13 +2,33 @@ import type { BoxRecord } from '../commands/event-store.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { Refusal } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import type { Timestamp } from '../kernel/time.ts';
 
-/** What a running box uses, as its host measures it. */
+/** What a box uses, or last used, as its host measured it. */
 export interface BoxUsage {
+  readonly measuredAt: Timestamp;
   /** Processor time since the boot, in milliseconds. */
   readonly cpuMs: number;
+  /** 100 is one core; undefined where it is not known. */
+  readonly cpuPercent: number | undefined;
   readonly memoryBytes: number;
   readonly processes: number;
+  /** Bytes since the boot; undefined where the driver does not know. */
+  readonly diskReadBytes?: number | undefined;
+  readonly diskWrittenBytes?: number | undefined;
+  readonly networkReceivedBytes?: number | undefined;
+  readonly networkSentBytes?: number | undefined;
+}
+
+/** One process of a box: as the box sees it, and as its host does. */
+export interface BoxProcess {
+  readonly pid: number;
+  readonly hostPid: number;
+  readonly hostParentPid: number;
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly stopped: boolean;
+  readonly command: string;
 }
 
 /** What an exec or a copy has to do with a box before it can run in it. */
@@ -29,6 +49,12 @@ export interface GuestAccess {
    * when the box's host cannot be reached, `Unsupported` when its driver has no guest.
    */
   open(box: BoxRecord): Promise<Guest>;
-  /** Undefined when the box does not run. */
-  usage(boxId: BoxId): Promise<BoxUsage | undefined>;
+  /** Of a box that does not run: what it last used. Undefined when nothing is known. */
+  usage(box: BoxRecord): Promise<BoxUsage | undefined>;
+  /** Empty when the box does not run. */
+  processes(boxId: BoxId): Promise<readonly BoxProcess[]>;
+  /** The end of the box's console, at most `maxBytes`. */
+  console(boxId: BoxId, maxBytes: number): Promise<string>;
+  /** The same, and then what is written to it, until that run of the box has ended or the signal fires. */
+  followConsole(boxId: BoxId, maxBytes: number, signal: AbortSignal): AsyncIterable<string>;
 }

@@ -63,6 +63,13 @@ export const resumeSchema = z.strictObject(changeFields);
 
 export const getSchema = z.strictObject({ box: boxReference });
 export const metricsSchema = getSchema;
+export const serviceMetricsSchema = z.strictObject({});
+export const processesSchema = getSchema;
+export const consoleSchema = z.strictObject({
+  box: boxReference,
+  tailLines: z.int().optional(),
+  follow: z.boolean(),
+});
 export const waitSchema = z.strictObject({
   box: boxReference,
   states: z.array(stateSchema).min(1, 'must name a state'),

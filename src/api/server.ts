@@ -8,6 +8,7 @@ import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { authenticated } from './authentication.ts';
+import { observed } from './call-observer.ts';
 import type { Service } from './calls.ts';
 import { cannotListen } from './listen-address.ts';
 import { reflection } from './reflection.ts';
@@ -54,12 +55,16 @@ export const createApiServer = (deps: ApiDeps): ApiServer => {
   };
 };
 
-const optionsOf = ({ token, logger }: ApiDeps): ServerOptions => ({
+const optionsOf = ({ token, logger, callObserver }: ApiDeps): ServerOptions => ({
   'grpc.max_receive_message_length': limits.messageMaxBytes,
   // A caller's machine that is gone without a word is noticed.
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
-  interceptors: token === undefined ? [] : [authenticated(token, logger)],
+  // The first is nearest to the wire, and sees how the others end a call.
+  interceptors: [
+    ...(callObserver === undefined ? [] : [observed(callObserver)]),
+    ...(token === undefined ? [] : [authenticated(token, logger)]),
+  ],
 });
 
 const bind = (server: Server, address: string): Promise<string> =>

@@ -3,6 +3,7 @@ import type { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import type { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
 import type { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import * as commands from './box-commands.ts';
+import * as figures from './box-metrics.ts';
 import * as reads from './box-reads.ts';
 import { bidiStream, clientStream, type Service, serverStream, unary } from './calls.ts';
 import { copyIn, copyOut } from './copy.ts';
@@ -33,7 +34,10 @@ export const boxHandlers = (service: Service) => {
     exec: bidiStream(service, requests.execRequestSchema, exec(deps)),
     copyIn: clientStream(service, requests.copyInRequestSchema, copyIn(deps)),
     copyOut: serverStream(service, requests.copyOutSchema, copyOut(deps)),
-    metrics: unary(service, requests.metricsSchema, reads.metrics(deps)),
+    metrics: unary(service, requests.metricsSchema, figures.metrics(deps)),
+    serviceMetrics: unary(service, requests.serviceMetricsSchema, figures.serviceMetrics(deps)),
+    processes: unary(service, requests.processesSchema, figures.processes(deps)),
+    console: serverStream(service, requests.consoleSchema, figures.boxConsole(deps)),
   } satisfies Handlers<typeof BoxServiceService>;
 };
 

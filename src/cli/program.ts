@@ -7,12 +7,15 @@ import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { lifecycleCommands } from './commands/lifecycle.ts';
+import { logsCommand } from './commands/logs.ts';
 import { lsCommand } from './commands/ls.ts';
 import { doctorCommand, migrateCommand } from './commands/maintenance.ts';
 import { momentCommands } from './commands/moments.ts';
 import { previewCommand, rebuildCommand } from './commands/projections.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
+import { statsCommand } from './commands/stats.ts';
+import { topCommand } from './commands/top.ts';
 import { packageVersion, versionCommand } from './commands/version.ts';
 import { waitCommand } from './commands/wait.ts';
 import { reportFailure } from './failure.ts';
@@ -40,6 +43,9 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     lsCommand(io),
     inspectCommand(io),
     eventsCommand(io),
+    statsCommand(io),
+    topCommand(io),
+    logsCommand(io),
     ...momentCommands(io),
     waitCommand(io),
     auditCommand(io, server),

@@ -55,6 +55,10 @@ const serveOptionsSchema = z.strictObject({
   isolation: choice(['auto', 'bwrap', 'unshare', 'plain']).default('auto'),
   /** Absolute. File with the bearer token that callers must show. */
   tokenFile: path.optional(),
+  /** Where Prometheus may scrape; unset: nowhere. */
+  metricsAddress: address.optional(),
+  /** Absolute. File with the bearer token that a scrape must show. */
+  metricsTokenFile: path.optional(),
   /** How long a command's answer is kept, and with it the promise that the same id is not carried out twice. */
   keepCommandsDays: days.default(30),
   /** How long effects that are over are kept. */
@@ -85,6 +89,8 @@ export interface ServeFlags {
   readonly driver?: string;
   readonly isolation?: string;
   readonly tokenFile?: string;
+  readonly metricsAddress?: string;
+  readonly metricsTokenFile?: string;
   readonly keepCommandsDays?: string;
   readonly keepEffectsDays?: string;
   readonly checkpointEveryEvents?: string;
@@ -105,6 +111,8 @@ const environmentNames = {
   driver: 'BOXLEDGER_DRIVER',
   isolation: 'BOXLEDGER_ISOLATION',
   tokenFile: 'BOXLEDGER_TOKEN_FILE',
+  metricsAddress: 'BOXLEDGER_METRICS_ADDRESS',
+  metricsTokenFile: 'BOXLEDGER_METRICS_TOKEN_FILE',
   keepCommandsDays: 'BOXLEDGER_KEEP_COMMANDS_DAYS',
   keepEffectsDays: 'BOXLEDGER_KEEP_EFFECTS_DAYS',
   checkpointEveryEvents: 'BOXLEDGER_CHECKPOINT_EVERY_EVENTS',
@@ -122,6 +130,8 @@ const flagNames = {
   driver: '--driver',
   isolation: '--isolation',
   tokenFile: '--token-file',
+  metricsAddress: '--metrics-address',
+  metricsTokenFile: '--metrics-token-file',
   keepCommandsDays: '--keep-commands-days',
   keepEffectsDays: '--keep-effects-days',
   checkpointEveryEvents: '--checkpoint-every-events',
@@ -152,17 +162,12 @@ export const parseServeOptions = async (
     ...Object.fromEntries([...values].map(([key, { value }]) => [key, value])),
     dataDir: absolute(values.get('dataDir') ?? { value: defaultDataDir, directory: undefined }),
     ...paths('tokenFile'),
+    ...paths('metricsTokenFile'),
     ...paths('checkpointKeyFile'),
     ...sinks(values.get('checkpointSinks'), absolute),
   });
   const faults = parsed.error?.issues.flatMap((issue) => faultsOf(issue, originOf)) ?? [];
-  const isOpen =
-    parsed.success && !isLoopback(parsed.data.listen.host) && parsed.data.tokenFile === undefined;
-  if (isOpen)
-    faults.push({
-      field: originOf('listen'),
-      problem: 'only an address of this machine, such as 127.0.0.1, can be served without --token-file',
-    });
+  if (parsed.success) faults.push(...openDoors(parsed.data, originOf));
   if (!parsed.success || faults.length > 0)
     throw BoxledgerError.fromRefusal({
       ...invalidArgument(faults),
@@ -174,6 +179,22 @@ export const parseServeOptions = async (
     ...(checkpointKey === undefined ? {} : { checkpointKey }),
     json: flags.json === true,
   };
+};
+
+/** Addresses that others can reach without showing a token. */
+const openDoors = (
+  { listen, tokenFile, metricsAddress, metricsTokenFile }: z.infer<typeof serveOptionsSchema>,
+  originOf: (key: Setting) => string,
+): Fault[] => {
+  const fault = (key: Setting, token: Setting) => ({
+    field: originOf(key),
+    problem: `only an address of this machine, such as 127.0.0.1, can be served without ${flagNames[token]}`,
+  });
+  const faults: Fault[] = [];
+  if (!isLoopback(listen.host) && tokenFile === undefined) faults.push(fault('listen', 'tokenFile'));
+  if (metricsAddress !== undefined && !isLoopback(metricsAddress.host) && metricsTokenFile === undefined)
+    faults.push(fault('metricsAddress', 'metricsTokenFile'));
+  return faults;
 };
 
 /** What is no URL is a directory. */

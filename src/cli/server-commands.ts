@@ -34,6 +34,8 @@ export interface ReadyServer {
   /** HOST:PORT that it listens on. */
   readonly grpc: string;
   readonly dataDir: string;
+  /** HOST:PORT that can be scraped; undefined: none. */
+  readonly metrics?: string | undefined;
 }
 
 /** What doctor says of one thing. `help`: what to do about it. */

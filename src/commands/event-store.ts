@@ -174,7 +174,7 @@ export interface BoxDirectory {
     filter: BoxFilter,
     page: { readonly size: number; readonly token: string },
   ): Promise<{ readonly boxes: readonly BoxRecord[]; readonly nextPageToken: string }>;
-  /** Number of boxes by state. */
+  /** Number of boxes by state, without the removed. */
   count(tenant: TenantId): Promise<Readonly<Record<string, number>>>;
 }
 

@@ -1,6 +1,14 @@
 import type { EffectKind } from '../events/effects.ts';
-import type { RecordedEvent } from '../events/envelope.ts';
-import type { CommandId, CorrelationId, EffectId, HostId, TenantId, Version } from '../kernel/ids.ts';
+import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
+import type {
+  CommandId,
+  CorrelationId,
+  EffectId,
+  HostId,
+  StreamId,
+  TenantId,
+  Version,
+} from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
 import type { Timestamp } from '../kernel/time.ts';
 import type { BoxRecord, CommandAnswer } from './event-store.ts';
@@ -55,6 +63,11 @@ export interface LogHistory {
     correlationId: CorrelationId,
     limit: number,
   ): Promise<readonly RecordedEvent[]>;
+  /** The last event of a type in a stream. */
+  lastOf<Type extends DomainEvent['type']>(
+    streamId: StreamId,
+    type: Type,
+  ): Promise<RecordedEvent<Extract<DomainEvent, { type: Type }>> | undefined>;
   /** What was answered to a command. */
   answerTo(tenant: TenantId, commandId: CommandId): Promise<CommandAnswer | undefined>;
   /** Those that the outbox still knows. */

@@ -1,4 +1,3 @@
-import type { BoxView } from '../events/box-view.ts';
 import type { Command } from '../events/commands.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, Provenance } from '../events/envelope.ts';
@@ -14,17 +13,11 @@ import { commandDigest } from './command-digest.ts';
 import { claimRefusal, nameRefusal, reusedRefusal } from './command-refusals.ts';
 import { decideOn } from './decide-on.ts';
 import type { Answer, CommandDoor, CommandMemory, CommandMeta } from './door.ts';
-import type {
-  AppendRequest,
-  AppendResult,
-  BoxRow,
-  EventLog,
-  EventStore,
-  StreamAppend,
-} from './event-store.ts';
+import type { AppendRequest, AppendResult, EventLog, EventStore, StreamAppend } from './event-store.ts';
+import { beginning, streamAppend } from './stream-append.ts';
 import { emptyStream } from './stream-events.ts';
 import type { StreamState } from './stream-state.ts';
-import { fingerprintOf, StreamStates } from './stream-states.ts';
+import { StreamStates } from './stream-states.ts';
 
 export interface DoorOptions {
   readonly store: EventStore;
@@ -269,36 +262,3 @@ export class Door implements CommandDoor, CommandMemory {
     };
   }
 }
-
-const streamAppend = (
-  aggregate: AnyAggregate,
-  stream: StreamState,
-  accepted: Pick<Accepted, 'events' | 'state' | 'effects' | 'cancels'>,
-): StreamAppend => ({
-  streamId: stream.streamId,
-  expectedVersion: stream.version,
-  previousHash: stream.hash,
-  events: accepted.events,
-  snapshot: aggregate.persist(accepted.state),
-  fingerprint: fingerprintOf(aggregate),
-  effects: accepted.effects,
-  cancels: accepted.cancels,
-  row: boxRow(aggregate.view(accepted.state)),
-});
-
-const beginning = (aggregate: AnyAggregate, { streamId, events, state }: Accepted['begins'][number]) =>
-  streamAppend(aggregate, emptyStream(streamId), { events, state, effects: [], cancels: [] });
-
-/** The row of the `boxes` read model that a view stands in; null for streams that have none. */
-export const boxRow = (view: BoxView | null): BoxRow | null =>
-  view === null
-    ? null
-    : {
-        boxId: view.boxId,
-        tenant: view.tenant,
-        name: view.name,
-        state: view.state,
-        labels: view.options.labels,
-        hostId: view.placement?.hostId ?? null,
-        view,
-      };

@@ -47,6 +47,26 @@ export interface ResourceUsage {
   readonly cpuMs: number;
   readonly memoryBytes: number;
   readonly processes: number;
+  /** Bytes since the boot; left out where the driver does not know. */
+  readonly diskReadBytes?: number | undefined;
+  readonly diskWrittenBytes?: number | undefined;
+  readonly networkReceivedBytes?: number | undefined;
+  readonly networkSentBytes?: number | undefined;
+}
+
+/** One process of a box. */
+export interface BoxProcess {
+  /** As the box sees it. */
+  readonly pid: number;
+  /** As the host sees it, and its parent. */
+  readonly hostPid: number;
+  readonly hostParentPid: number;
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  /** Frozen, or stopped by a signal. */
+  readonly stopped: boolean;
+  /** Arguments with spaces between them, or the name in brackets where there are none. As the process says: anything. */
+  readonly command: string;
 }
 
 /**
@@ -92,6 +112,10 @@ export interface Driver extends DiskKeeper {
   guestAddress(boxId: BoxId): string | null;
   /** Last output of the box's console, control characters made visible, at most `maxBytes`. */
   consoleTail(boxId: BoxId, maxBytes: number): Promise<string>;
+  /** The same, and then what is written to the console, until that run of the box has ended or the signal fires. */
+  followConsole(boxId: BoxId, maxBytes: number, signal: AbortSignal): AsyncIterable<string>;
   /** Undefined when the box does not run. */
   usage(boxId: BoxId): Promise<ResourceUsage | undefined>;
+  /** What runs in the box, without what only holds it together, by process id. */
+  processes(boxId: BoxId): Promise<readonly BoxProcess[]>;
 }

@@ -161,6 +161,14 @@ class SimulatedDriver extends ForwardedDisks implements SimDriver {
     return '';
   }
 
+  async *followConsole(): AsyncGenerator<string> {
+    yield '';
+  }
+
+  async processes(): Promise<readonly []> {
+    return [];
+  }
+
   async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
     return hasEnded(this.#world.get(boxId)) ? undefined : { cpuMs: 0, memoryBytes: 0, processes: 1 };
   }

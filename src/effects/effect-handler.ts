@@ -6,6 +6,8 @@ export interface EffectContext<Kind extends EffectKind> {
   readonly intent: Extract<EffectIntent, { kind: Kind }>;
   /** 1 for the first try. */
   readonly attempt: number;
+  /** Milliseconds that the effect was due for before this attempt's claim, earlier attempts included. */
+  readonly queuedMs: number;
   /**
    * Fires when the effect is cancelled, its claim lost or its deadline passed. The handler then undoes what it began and
    * throws; nobody hears its outcome any more.

@@ -21,6 +21,8 @@ const errorOf = (reason: StopReason) =>
  */
 export class HeldClaim {
   readonly effect: ClaimedEffect;
+  /** Milliseconds that the effect had been due for when it was claimed. */
+  readonly queuedMs: number;
   readonly #outbox: Outbox;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -40,6 +42,9 @@ export class HeldClaim {
     this.effect = effect;
     this.#outbox = options.outbox;
     this.#clock = options.clock;
+    const { askedAt, intent } = effect;
+    // By the clocks that dated the event and read it here, which may differ.
+    this.queuedMs = Math.max(0, msOf(options.clock.now()) - msOf(intent.notBefore ?? askedAt));
     this.#log = options.log;
     this.#leaseMs = options.leaseMs;
     this.#renewedAtMs = options.claimedAtMs;

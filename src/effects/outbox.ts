@@ -2,12 +2,7 @@ import type { EffectClaim } from '../commands/event-store.ts';
 import type { EffectIntent, EffectKind } from '../events/effects.ts';
 import type { BoxId, CorrelationId, EffectId, HostId, TenantId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
-
-/**
- * States of an effect. `pending`: asked for, or handed back. `claimed`: a worker holds a lease on it. `settled`: its
- * outcome is in the log. `cancelled`: the log no longer asks for it.
- */
-export type EffectState = 'pending' | 'claimed' | 'settled' | 'cancelled';
+import type { Timestamp } from '../kernel/time.ts';
 
 /** What the queue has to be told of an effect. */
 export interface DueEffect {
@@ -21,6 +16,8 @@ export interface DueEffect {
 export interface ClaimedEffect extends EffectClaim {
   readonly intent: EffectIntent;
   readonly correlationId: CorrelationId;
+  /** When the event that asked for it happened. */
+  readonly askedAt: Timestamp;
 }
 
 export type ClaimResult =
@@ -38,6 +35,18 @@ export interface OverdueEffect extends EffectClaim {
   readonly generation: number;
   readonly kind: EffectKind;
   readonly correlationId: CorrelationId;
+}
+
+/**
+ * Effects of one kind that are not over. `pending`: asked for, or handed back. `claimed`: a worker holds a lease on them;
+ * later they are `settled`, with their outcome in the log, or `cancelled`, when the log no longer asks for them. `waitingMs`: how
+ * long the first of them has been due.
+ */
+export interface EffectBacklog {
+  readonly kind: EffectKind;
+  readonly state: 'pending' | 'claimed';
+  readonly effects: number;
+  readonly waitingMs: number;
 }
 
 /** The effects that the log asks for, as rows. The truth of which effects there are; the queue only carries their ids. */
@@ -60,6 +69,6 @@ export interface Outbox {
    * late outcome can be settled besides. At most `limit`.
    */
   takeOverdue(limit: number, leaseMs: number): Promise<readonly OverdueEffect[]>;
-  /** Number of effects by state. */
-  counts(): Promise<Readonly<Record<EffectState, number>>>;
+  /** Effects that are not over, by kind and state. */
+  backlog(): Promise<readonly EffectBacklog[]>;
 }

@@ -171,7 +171,8 @@ export class EffectRunner {
     try {
       held.signal.throwIfAborted();
       crash('effect.before', intent.kind);
-      const outcome = await carryOut(handlers, intent, { attempt, signal: held.signal, crash });
+      const { signal, queuedMs } = held;
+      const outcome = await carryOut(handlers, intent, { attempt, queuedMs, signal, crash });
       crash('effect.after', intent.kind);
       // Also when it was told to stop: it had been done by then, and the door knows whether anybody waits for it.
       return { kind: 'outcome', outcome };

@@ -19,5 +19,5 @@ export const exitSchema = z.discriminatedUnion('kind', [
 ]);
 export type Exit = z.infer<typeof exitSchema>;
 
-/** Durations of the stages of a boot in milliseconds, by stage (`disk`, `spawn`, `guest`). */
+/** Durations of the stages of a boot in milliseconds, by stage (`queued`, `disk`, `spawn`, `guest`). */
 export const stagesSchema = z.record(z.string(), durationMsSchema);

@@ -27,7 +27,11 @@ export const bootHandler =
       return {
         process: booted.process,
         tookOver: booted.tookOver,
-        stagesMs: { ...booted.stagesMs, ...(guestMs !== null && { guest: guestMs }) },
+        stagesMs: {
+          queued: context.queuedMs,
+          ...booted.stagesMs,
+          ...(guestMs !== null && { guest: guestMs }),
+        },
       };
     } catch (error) {
       guests.drop(boxId);

@@ -18,6 +18,7 @@ import type { GuestRegistry } from './guests.ts';
 import type { HostBoxes } from './host-boxes.ts';
 import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
+import type { UsageMeter } from './usage-meter.ts';
 import type { StepLimits } from './workshop.ts';
 
 export interface HostOptions {
@@ -26,6 +27,7 @@ export interface HostOptions {
   readonly capacity: Capacity;
   readonly driver: Driver;
   readonly guests: GuestRegistry;
+  readonly meter: UsageMeter;
   readonly door: CommandDoor;
   readonly boxes: HostBoxes;
   readonly outbox: Outbox;

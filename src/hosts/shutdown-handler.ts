@@ -23,6 +23,7 @@ export const shutdownHandler =
     const climb = new Climb(shop, context);
     let end: { exit: Exit; manner: Manner } | undefined;
     if (found.kind === 'running') {
+      await shop.meter.note(boxId, generation);
       await climb.unfreeze(found.process, args.frozen || found.frozen);
       end = (await climb.askGuest(found.process, args.guestMs)) ?? (await climb.askProcesses(found.process));
     }

@@ -4,6 +4,7 @@ import { limits } from '../kernel/limits.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { GuestRegistry } from './guests.ts';
 import type { ProgressBoard } from './progress.ts';
+import type { UsageMeter } from './usage-meter.ts';
 
 /** How long each step may take, in milliseconds. */
 export interface StepLimits {
@@ -24,6 +25,7 @@ export const defaultStepLimits: StepLimits = {
 export interface Workshop {
   readonly driver: Driver;
   readonly guests: GuestRegistry;
+  readonly meter: UsageMeter;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: StepLimits;

@@ -83,6 +83,8 @@ export const limits = {
   archiveEntriesMax: 1_000_000,
   archiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
   archiveManifestMaxBytes: 1024 * 1024,
+  /** All that is kept of a box's console. */
+  consoleMaxBytes: 1024 * 1024,
 } as const;
 
 /** Bytes of UTF-8 in `text`, without a platform encoder. */

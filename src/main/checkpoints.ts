@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { CheckpointMaker } from '../audit/checkpoint-maker.ts';
+import type { CheckpointSink } from '../audit/checkpoint-sink.ts';
 import { fileSink } from '../audit/file-sink.ts';
 import { httpSink } from '../audit/http-sink.ts';
 import { openKeyFile, readSigningKey } from '../audit/signing-key.ts';
@@ -8,6 +9,9 @@ import type { ServeOptions } from '../cli/serve-options.ts';
 import type { Store } from '../store/store.ts';
 import { crashProbeOf } from './crash-probe.ts';
 import { systemClock } from './system-clock.ts';
+
+export const checkpointSinks = (options: ServeOptions): readonly CheckpointSink[] =>
+  options.checkpointSinks.map((sink) => (/^https?:/.test(sink) ? httpSink(sink) : fileSink(sink)));
 
 /** Signs the log; closed after the plane, so that what that still had to write is signed as well. */
 export const startCheckpoints = async (
@@ -24,7 +28,7 @@ export const startCheckpoints = async (
   return CheckpointMaker.start({
     store: store.checkpoints,
     key,
-    sinks: options.checkpointSinks.map((sink) => (/^https?:/.test(sink) ? httpSink(sink) : fileSink(sink))),
+    sinks: checkpointSinks(options),
     everyEvents: options.checkpointEveryEvents,
     everyMs: options.checkpointEveryMs,
     now: () => systemClock.now(),

@@ -2,6 +2,7 @@ import type { GuestAccess } from '../api/guest-access.ts';
 import { StreamStates } from '../commands/stream-states.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { GuestRegistry } from '../hosts/guests.ts';
+import type { UsageMeter } from '../hosts/usage-meter.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { boxStream } from '../kernel/ids.ts';
 import { admitExec } from '../machines/box/admit-exec.ts';
@@ -10,7 +11,11 @@ import type { BoxState } from '../machines/box/box-state.ts';
 import type { Store } from '../store/store.ts';
 
 /** The way into boxes that run on this very host. */
-export const hostGuests = (store: Store, driver: Driver, guests: GuestRegistry): GuestAccess => {
+export const hostGuests = (
+  store: Store,
+  driver: Driver,
+  { guests, meter }: { readonly guests: GuestRegistry; readonly meter: UsageMeter },
+): GuestAccess => {
   const states = new StreamStates(store.events, store.log, 1);
   return {
     admit: async (boxId, autoStart) => {
@@ -30,6 +35,9 @@ export const hostGuests = (store: Store, driver: Driver, guests: GuestRegistry):
         );
       return guest;
     },
-    usage: (boxId) => driver.usage(boxId),
+    usage: ({ boxId, view }) => meter.measure(boxId, view.generation),
+    processes: (boxId) => driver.processes(boxId),
+    console: (boxId, maxBytes) => driver.consoleTail(boxId, maxBytes),
+    followConsole: (...asked) => driver.followConsole(...asked),
   };
 };

@@ -3,7 +3,9 @@ import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
 import { packageVersion } from '../cli/commands/version.ts';
+import type { CommandDoor, CommandMemory } from '../commands/door.ts';
 import { Explainer } from '../commands/explainer.ts';
+import { Listeners, type ListenOptions } from '../commands/listeners.ts';
 import { LogFeed } from '../commands/log-feed.ts';
 import { LogTail } from '../commands/log-tail.ts';
 import { Moments } from '../commands/moments.ts';
@@ -21,16 +23,23 @@ import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
 import { reportLostExecs } from '../hosts/lost-execs.ts';
 import { ProgressBoard } from '../hosts/progress.ts';
+import { UsageMeter } from '../hosts/usage-meter.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { defaultTenant, type HostId } from '../kernel/ids.ts';
 import type { Store } from '../store/store.ts';
 import { hostGuests } from './host-guests.ts';
+import { meteredDoor } from './metered-door.ts';
+import { answerObserver, callObserver } from './metrics-observers.ts';
+import type { Metrics } from './metrics-registry.ts';
+import { ServiceTally } from './metrics-tally.ts';
 import { randomIds } from './random-ids.ts';
 import { systemClock } from './system-clock.ts';
 import { Teardown } from './teardown.ts';
 
 export interface PlaneOptions {
+  /** What is measured besides the counts that every plane keeps; undefined: nothing. */
+  readonly metrics?: Metrics | undefined;
   readonly store: Store;
   readonly queue: EffectQueue;
   readonly driver: Driver;
@@ -46,9 +55,12 @@ export interface PlaneOptions {
 
 /** One control plane and one host in one process. */
 export interface Plane {
-  readonly door: Door;
+  readonly door: CommandDoor;
   readonly feed: LogFeed;
   readonly api: ApiServer;
+  readonly tally: ServiceTally;
+  /** Listeners in this process; they end with the plane. To be started. */
+  listen(from: ListenOptions['from']): Listeners;
   /** Ends in good order; boxes run on, for the next start to take over. Store, queue and driver are the caller's. */
   close(): Promise<void>;
 }
@@ -63,10 +75,11 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
   const { store, queue, log } = options;
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
-    const { door, feed, asked } = openCommandSide(options, teardown);
+    const { door, memory, feed, asked, tally } = openCommandSide(options, teardown);
     const guests = new GuestRegistry(options.driver, connectGuest);
     const progress = new ProgressBoard();
-    const host = await joinHost(options, { door, guests, progress });
+    const meter = new UsageMeter(options.driver, systemClock, log);
+    const host = await joinHost(options, { door, guests, meter, progress });
     asked.on('effects', (effects) => host.notice(effects));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const lost = await reportLostExecs(store.execs, door, host.hostId);
@@ -81,9 +94,18 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
-    const api = openApi(options, { door, feed, guests, host, progress });
+    const api = openApi(options, { door, memory, feed, guests, meter, host, tally, progress });
     teardown.add('api', () => api.close(closeTimeoutMs));
-    return { door, feed, api, close: () => teardown.run() };
+    const listen = (from: ListenOptions['from']) => {
+      const listeners = new Listeners(feed, store.log, {
+        from,
+        tenant: defaultTenant,
+        onError: (err, name) => log.error({ err, name }, 'a listener failed'),
+      });
+      teardown.add('listeners', () => listeners.close());
+      return listeners;
+    };
+    return { door, feed, api, tally, listen, close: () => teardown.run() };
   } catch (error) {
     await teardown.run();
     throw error;
@@ -91,13 +113,15 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 };
 
 /** What commands pass through, and what is told of their events. */
-const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: Teardown) => {
+const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, teardown: Teardown) => {
   const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; left: [] }>();
   const onLeft = () => void asked.emit('left');
   const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash, onLeft });
   teardown.add('dispatcher', () => dispatcher.idle());
   asked.on('effects', (effects) => dispatcher.dispatch(effects));
-  const door = new Door({
+  const tally = new ServiceTally(systemClock.now());
+  const measure = metrics && answerObserver(metrics);
+  const ownDoor = new Door({
     store: store.events,
     log: store.log,
     clock: systemClock,
@@ -106,29 +130,30 @@ const openCommandSide = ({ store, queue, log, crash }: PlaneOptions, teardown: T
     crash,
     keepStates,
   });
+  const door = meteredDoor(ownDoor, (command, answer, durationMs) => {
+    if (answer !== undefined) tally.answered(command, answer);
+    measure?.(command, answer, durationMs);
+  });
   const tail = new LogTail(store.log, {
     ...tailOptions,
     onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),
   });
   teardown.add('log tail', () => tail.stop());
-  return { door, feed: new LogFeed(store.log, tail), asked };
+  return { door, memory: ownDoor, feed: new LogFeed(store.log, tail), asked, tally };
 };
 
-const joinHost = (
-  options: PlaneOptions,
-  { door, guests, progress }: Omit<ApiSide, 'host' | 'feed'>,
-): Promise<Host> =>
+type HostSide = Pick<ApiSide, 'door' | 'guests' | 'meter' | 'progress'>;
+
+const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
   startHost({
     ...options,
+    ...side,
     hostname: hostname(),
     capacity: hostCapacity(),
-    guests,
-    door,
     boxes: directoryBoxes(options.store.boxes, defaultTenant),
     outbox: options.store.outbox,
     clock: systemClock,
     limits: defaultStepLimits,
-    progress,
     version: packageVersion(),
     backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
     concurrency: effectsAtOnce,
@@ -136,24 +161,32 @@ const joinHost = (
   });
 
 interface ApiSide {
-  readonly door: Door;
+  readonly door: CommandDoor;
+  readonly memory: CommandMemory;
   readonly feed: LogFeed;
   readonly guests: GuestRegistry;
+  readonly meter: UsageMeter;
   readonly host: Host;
   readonly progress: ProgressBoard;
+  readonly tally: ServiceTally;
 }
 
-const openApi = (options: PlaneOptions, { door, feed, guests, host }: ApiSide): ApiServer =>
+const openApi = (
+  options: PlaneOptions,
+  { door, memory, feed, guests, meter, host, tally }: ApiSide,
+): ApiServer =>
   createApiServer({
     door,
-    memory: door,
+    memory,
     boxes: options.store.boxes,
     log: options.store.log,
     feed,
     history: options.store.history,
     moments: new Moments(options.store.log, options.store.history),
     explainer: new Explainer({ store: options.store.events, log: options.store.log, clock: systemClock }),
-    guests: hostGuests(options.store, options.driver, guests),
+    guests: hostGuests(options.store, options.driver, { guests, meter }),
+    counts: tally,
+    callObserver: options.metrics && callObserver(options.metrics),
     placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
     capacity: hostCapacity(),
     ids: randomIds,

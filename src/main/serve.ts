@@ -25,6 +25,9 @@ import { openStore } from '../store/store.ts';
 import { atStart, databaseHelp, redisHelp } from './at-start.ts';
 import { startCheckpoints } from './checkpoints.ts';
 import { crashProbeOf } from './crash-probe.ts';
+import { appendObserver } from './metrics-observers.ts';
+import { openRegistry } from './metrics-registry.ts';
+import { serveMetrics } from './metrics-service.ts';
 import { openPlane } from './plane.ts';
 import { prepareDatabase, warnOfPower } from './prepare-database.ts';
 import { randomIds } from './random-ids.ts';
@@ -47,11 +50,16 @@ export const serve = async (
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const lock = await lockDataDir(dataDir);
     teardown.add('lock', () => lock.release());
-    const token = options.tokenFile === undefined ? undefined : await readToken(options.tokenFile);
-    await tryToListen(options.listen);
+    const token = await readToken(options.tokenFile);
+    const metricsToken = await readToken(options.metricsTokenFile);
+    const metrics = options.metricsAddress === undefined ? undefined : openRegistry();
+    for (const address of [options.listen, options.metricsAddress])
+      if (address !== undefined) await tryToListen(address);
     const driver = await openDriver(options, log);
     const databaseUrl = await openDatabase(options, log, teardown);
-    const store = await atStart(databaseHelp, () => openStore({ databaseUrl, log }));
+    const store = await atStart(databaseHelp, () =>
+      openStore({ databaseUrl, log, onWritten: metrics && appendObserver(metrics) }),
+    );
     teardown.add('store', () => store.close());
     const watch = new LogWatch({ log: store.log, keepLog: store.keepLog, logger: log });
     watch.start();
@@ -66,6 +74,7 @@ export const serve = async (
     teardown.add('queue', () => queue.close());
 
     const plane = await openPlane({
+      metrics,
       store,
       queue,
       driver,
@@ -78,11 +87,15 @@ export const serve = async (
     });
     teardown.add('plane', () => plane.close());
     const grpc = await plane.api.listen(addressText(options.listen));
+    const scraped =
+      metrics &&
+      (await serveMetrics({ metrics, options, token: metricsToken, store, tally: plane.tally, log }));
+    if (scraped !== undefined) teardown.add('metrics', () => scraped.close());
     await writeWhole(join(dataDir, 'server.json'), JSON.stringify({ grpc, pid: process.pid }), {
       flush: true,
     });
     teardown.add('server.json', () => rm(join(dataDir, 'server.json'), { force: true }));
-    ready({ grpc, dataDir });
+    ready({ grpc, dataDir, metrics: scraped?.address });
     await aborted(signal);
     log.info('ending');
   } finally {
@@ -149,7 +162,8 @@ const ownHostId = async (dataDir: string): Promise<HostId> => {
   return minted;
 };
 
-const readToken = async (file: string): Promise<string> => {
+const readToken = async (file: string | undefined): Promise<string | undefined> => {
+  if (file === undefined) return undefined;
   const fault = (problem: string, cause?: unknown) =>
     new BoxledgerError('InvalidArgument', `token file ${file} ${problem}`, {
       help: 'Put one line of at least 16 printable characters in it, for example from `openssl rand -hex 32`.',

@@ -4,7 +4,6 @@ import {
   CreateRequest,
   type CreateResponse,
   ListRequest,
-  type MetricsResponse,
   WatchRequest,
   type WatchResponse,
 } from '../gen/boxledger/v1/box_service.ts';
@@ -25,8 +24,10 @@ import {
 import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
 import { type Exec, type ExecOptions, openExec } from './exec.ts';
 import { type HistoryClient, openHistory } from './history.ts';
+import { type MetricsClient, openMetrics } from './metrics.ts';
 import { messagesOf, streamStart } from './streams.ts';
 
+export type { BoxMetrics, BoxProcess, ConsoleQuery, MetricsClient, ServiceMetrics } from './metrics.ts';
 export type { Box, BoxOptions, BoxQuery, Event, Exit };
 
 export interface CreateBox extends ChangeOptions {
@@ -66,7 +67,7 @@ export interface ReadAllQuery extends CallOptions {
  * or, when it was ended by its signal, the signal's reason. Calls with one answer are repeated while the server is
  * unavailable; those that change something carry a command id, so that the repetition changes nothing twice.
  */
-export interface Client {
+export interface Client extends MetricsClient {
   create(request?: CreateBox): Promise<{ readonly box: Box; readonly created: boolean }>;
   get(box: string, options?: CallOptions): Promise<Box>;
   /** All that fit the query, oldest first, page by page as they are read. */
@@ -91,7 +92,6 @@ export interface Client {
     options?: CopyInOptions,
   ): Promise<CopyInResponse>;
   copyOut(box: string, path: string, options?: CopyOutOptions): AsyncIterable<Uint8Array>;
-  metrics(box: string, options?: CallOptions): Promise<MetricsResponse>;
   /** Events of one stream with a version above `afterVersion`, oldest first. */
   readStream(
     streamId: string,
@@ -158,7 +158,7 @@ export const connect = (options: ConnectOptions): Client => {
     exec: (box, command, to = {}) => openExec(channel, box, command, to),
     copyIn: (box, path, tar, to = {}) => copyIn(channel, box, path, tar, to),
     copyOut: (box, path, to = {}) => copyOut(channel, box, path, to),
-    metrics: (box, to = {}) => call(to, (...rest) => boxes.metrics({ box }, ...rest)),
+    ...openMetrics(channel),
     readStream: (streamId, { afterVersion = 0n, types = [], limit = 0n, ...to } = {}) => {
       const request = ReadStreamRequest.create({ streamId, afterVersion, types: [...types], limit });
       return eventsOf(channel, (...rest) => channel.events.readStream(request, ...rest), to);

@@ -15,17 +15,27 @@ const findCommand = statement('find-command');
 /** How Postgres says that no partition is for a row. */
 const checkViolation = '23514';
 
+/** What an append has to do with besides the database. */
+interface AppendCompany {
+  readonly wake: AppendWake;
+  /** Adds the partition that is missing when an append finds none. */
+  readonly keepLog: () => Promise<void>;
+  /** Told of each statement that appended: how many commands it wrote, and how long it took. */
+  readonly onWritten?: ((commands: number, durationMs: number) => void) | undefined;
+}
+
 export class PostgresEventStore implements EventStore {
   readonly #database: Database;
   readonly #wake: AppendWake;
   readonly #keepLog: () => Promise<void>;
+  readonly #onWritten: NonNullable<AppendCompany['onWritten']>;
   readonly #batcher: AppendBatcher<PreparedAppend, AppendReply>;
 
-  /** `keepLog` adds the partition that is missing when an append finds none. */
-  constructor(database: Database, wake: AppendWake, keepLog: () => Promise<void>) {
+  constructor(database: Database, { wake, keepLog, onWritten = () => undefined }: AppendCompany) {
     this.#database = database;
     this.#wake = wake;
     this.#keepLog = keepLog;
+    this.#onWritten = onWritten;
     this.#batcher = new AppendBatcher(
       (batch) => this.#write(batch),
       ({ lockKey }) => lockKey,
@@ -43,7 +53,9 @@ export class PostgresEventStore implements EventStore {
   }
 
   async #write(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[]> {
+    const beganAtMs = performance.now();
     const [row] = await this.#append(`[${batch.map(({ json }) => json).join()}]`);
+    this.#onWritten(batch.length, performance.now() - beganAtMs);
     const replies = parseAppendReplies(row);
     assert(replies.length === batch.length, 'every append is replied to');
     const ends = batch.flatMap((prepared, index) =>

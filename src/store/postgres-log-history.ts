@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { CommandAnswer } from '../commands/event-store.ts';
 import type { BoxThen, EffectMemory, LastingFilter, LogHistory } from '../commands/log-history.ts';
-import type { RecordedEvent } from '../events/envelope.ts';
-import type { CommandId, CorrelationId, EffectId, TenantId } from '../kernel/ids.ts';
+import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
+import type { CommandId, CorrelationId, EffectId, StreamId, TenantId } from '../kernel/ids.ts';
 import { version } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
 import { afterToken, pageToken } from './box-page-token.ts';
@@ -13,6 +13,7 @@ import { statement } from './statement.ts';
 
 const boxesAt = statement('boxes-at');
 const readCorrelated = statement('read-correlated');
+const lastOfType = statement('last-of-type');
 const findCommand = statement('find-command');
 const findEffects = statement('find-effects');
 
@@ -60,6 +61,12 @@ export class PostgresLogHistory implements LogHistory {
   ): Promise<readonly RecordedEvent[]> {
     const rows = await this.#database.query(readCorrelated, [tenant, correlationId, limit]);
     return rows.map((row) => parseEventRow(row).event);
+  }
+
+  async lastOf<Type extends DomainEvent['type']>(streamId: StreamId, type: Type) {
+    const [row] = await this.#database.query(lastOfType, [streamId, type]);
+    if (row === undefined) return undefined;
+    return parseEventRow(row).event as RecordedEvent<Extract<DomainEvent, { type: Type }>>; // its type was asked for
   }
 
   async answerTo(tenant: TenantId, commandId: CommandId): Promise<CommandAnswer | undefined> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { EffectClaim } from '../commands/event-store.ts';
-import type { ClaimResult, DueEffect, EffectState, Outbox, OverdueEffect } from '../effects/outbox.ts';
+import type { ClaimResult, DueEffect, EffectBacklog, Outbox, OverdueEffect } from '../effects/outbox.ts';
+import { effectKindSchema } from '../events/effects.ts';
 import { effectIdSchema } from '../events/schemas.ts';
 import type { EffectId, HostId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -15,13 +16,15 @@ const renewClaim = statement('renew-claim');
 const releaseClaim = statement('release-claim');
 const releaseEarlierEpochs = statement('release-earlier-epochs');
 const takeOverdue = statement('take-overdue');
-const countEffects = statement('count-effects');
+const openEffects = statement('open-effects');
 
 const waitRow = z.object({ state: z.enum(['pending', 'claimed']), retry_after_ms: z.int().positive() });
 const idRow = z.object({ effect_id: effectIdSchema });
-const countRow = z.object({
-  state: z.enum(['pending', 'claimed', 'settled', 'cancelled']),
+const backlogRow = z.object({
+  kind: effectKindSchema,
+  state: z.enum(['pending', 'claimed']),
   effects: z.int(),
+  waiting_ms: z.number(),
 });
 
 /**
@@ -80,9 +83,8 @@ export class PostgresOutbox implements Outbox {
     return (await this.#database.query(takeOverdue, [limit, leaseMs])).map(parseOverdueEffect);
   }
 
-  async counts(): Promise<Readonly<Record<EffectState, number>>> {
-    const rows = z.array(countRow).parse(await this.#database.query(countEffects, []));
-    const none = { pending: 0, claimed: 0, settled: 0, cancelled: 0 };
-    return { ...none, ...Object.fromEntries(rows.map(({ state, effects }) => [state, effects])) };
+  async backlog(): Promise<readonly EffectBacklog[]> {
+    const rows = z.array(backlogRow).parse(await this.#database.query(openEffects, []));
+    return rows.map(({ waiting_ms: waitingMs, ...row }) => ({ ...row, waitingMs }));
   }
 }

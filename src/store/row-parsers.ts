@@ -220,6 +220,7 @@ const parseClaimColumns = rowParser(
     args: jsonColumn,
     not_before: timeColumn.nullable(),
     deadline: timeColumn,
+    created_at: timeColumn,
   }),
 );
 const parseIntent: (intent: unknown) => EffectIntent = rowParser('a claimed effect', effectIntentSchema);
@@ -241,6 +242,7 @@ export const parseClaimedEffect = (row: unknown): ClaimedEffect => {
     effectId: intent.effectId,
     attempt: columns.attempt,
     correlationId: columns.correlation_id,
+    askedAt: columns.created_at,
     intent,
   };
 };

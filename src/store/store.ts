@@ -57,6 +57,8 @@ export interface StoreOptions {
   readonly log: StoreLog;
   /** About so many events in a partition of the log. */
   readonly partitionEvents?: number | undefined;
+  /** Told of each statement that appended: how many commands it wrote, and how long it took. Must not throw. */
+  readonly onWritten?: ((commands: number, durationMs: number) => void) | undefined;
 }
 
 /** Opens the store once its database answers. The schema may still have to be migrated. */
@@ -64,11 +66,16 @@ export const openStore = async ({
   databaseUrl,
   log,
   partitionEvents = partitionEventsDefault,
+  onWritten,
 }: StoreOptions): Promise<Store> => {
   const database = new Database(databaseUrl, log);
   const wake = new AppendWake(database, log);
   const store: Store = {
-    events: new PostgresEventStore(database, wake, () => keepLog(database, partitionEvents)),
+    events: new PostgresEventStore(database, {
+      wake,
+      keepLog: () => keepLog(database, partitionEvents),
+      onWritten,
+    }),
     log: new PostgresEventLog(database, wake),
     history: new PostgresLogHistory(database),
     boxes: new PostgresBoxDirectory(database),

@@ -29,6 +29,7 @@ export const unreachableDeps = (): ApiDeps => ({
   moments: unreachable('moments'),
   explainer: unreachable('explainer'),
   guests: unreachable('guests'),
+  counts: unreachable('counts'),
   placement: () => Promise.reject(new Error('placement was reached')),
   capacity: { cpus: 4, memoryMib: 8192 },
   ids: unreachable('ids'),

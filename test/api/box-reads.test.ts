@@ -142,12 +142,3 @@ test('boxes are listed in pages, oldest first', async () => {
   expect(second.boxes.map(({ name }) => name)).toEqual(['page-c']);
   expect(second.nextPageToken).toBe('');
 });
-
-test('metrics of a box that does not run are its state', async () => {
-  const { box } = await create('measured');
-  expect(await call(api.boxes, api.boxes.metrics, { box: 'measured' })).toMatchObject({
-    boxId: box?.boxId,
-    state: 'configured',
-    usage: undefined,
-  });
-});

@@ -13,6 +13,7 @@ import { noCrash } from '../../src/kernel/crash-point.ts';
 import { type BoxId, boxId, boxStream, defaultTenant, hostId } from '../../src/kernel/ids.ts';
 import { admitExec } from '../../src/machines/box/admit-exec.ts';
 import type { BoxState } from '../../src/machines/box/box-state.ts';
+import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
@@ -33,7 +34,7 @@ export interface HandMade {
 
 const process = { pid: 4711, startTime: '1', bootId: 'boot' };
 const results = {
-  'vm.boot': { process, stagesMs: {}, tookOver: false },
+  'vm.boot': { process, stagesMs: { queued: 3, spawn: 40 }, tookOver: false },
   'vm.shutdown': { exit: { kind: 'code', code: 0 }, manner: 'graceful', failures: [] },
   'vm.pause': { consistency: 'file-system' },
   'vm.resume': {},
@@ -68,6 +69,7 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     history: store.history,
     moments: new Moments(store.log, store.history),
     explainer: new Explainer({ store: store.events, log: store.log, clock: systemClock }),
+    counts: new ServiceTally(systemClock.now()),
     guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
     placement: async () => ({ hostId: hostId('hs_0123456789abcdef'), epoch: 1 }),
     ids,
@@ -109,6 +111,11 @@ const guestAccess = (states: StreamStates, guest: Guest | undefined): GuestAcces
     return guest;
   },
   usage: async () => undefined,
+  processes: async () => [],
+  console: async () => '',
+  followConsole: async function* () {
+    yield '';
+  },
 });
 
 export const idOf = (box: { readonly boxId: string } | undefined): BoxId => boxId(box?.boxId ?? '');

@@ -112,6 +112,14 @@ test.each(['0.0.0.0:7433', '[::]:7433', '10.0.0.1:7433', 'example.org:7433', '12
   },
 );
 
+test('metrics are for this machine only, unless a scrape has to show a token', async () => {
+  expect(await faultsOf({ metricsAddress: '127.0.0.1:0' }, {}, '/')).toEqual([]);
+  const env = { BOXLEDGER_METRICS_ADDRESS: '0.0.0.0:9464' };
+  expect(await faultsOf({ tokenFile: '/token' }, env, '/')).toEqual(['BOXLEDGER_METRICS_ADDRESS']);
+  expect(await faultsOf({ metricsTokenFile: '/token' }, env, '/')).toEqual([]);
+  expect(await faultsOf({ metricsAddress: 'here' }, {}, '/')).toEqual(['--metrics-address']);
+});
+
 const serving = (argv: readonly string[]) => {
   let options: ServeOptions | undefined;
   const command = startCli(['serve', ...argv], {

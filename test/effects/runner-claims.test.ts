@@ -132,7 +132,7 @@ test('an effect is let go of when its lease has run out and the database says no
     release: (...args) => outbox.release(...args),
     releaseEarlierEpochs: (...args) => outbox.releaseEarlierEpochs(...args),
     takeOverdue: (...args) => outbox.takeOverdue(...args),
-    counts: () => outbox.counts(),
+    backlog: () => outbox.backlog(),
   };
   const ended: unknown[] = [];
   await plane

@@ -14,7 +14,8 @@ test('a box is up when its guest has answered, and the stages say how long each 
   });
   const { stagesMs, tookOver } = await it.boot();
   expect(tookOver).toBe(false);
-  expect(Object.keys(stagesMs).sort()).toEqual(['disk', 'guest', 'spawn']);
+  expect(Object.keys(stagesMs).sort()).toEqual(['disk', 'guest', 'queued', 'spawn']);
+  expect(stagesMs['queued']).toBe(7);
   expect(pings).toBe(3);
 });
 

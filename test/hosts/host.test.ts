@@ -9,6 +9,7 @@ import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { type Host, type HostOptions, startHost } from '../../src/hosts/host.ts';
 import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
 import { ProgressBoard } from '../../src/hosts/progress.ts';
+import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import { defaultStepLimits } from '../../src/hosts/workshop.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
@@ -57,6 +58,7 @@ const start = async (options: Partial<HostOptions> = {}) => {
     guests: new GuestRegistry(driver, () => {
       throw new Error('a simulated box has no guest');
     }),
+    meter: new UsageMeter(driver, systemClock, silent),
     door: plane.door,
     boxes: directoryBoxes(plane.store.boxes, defaultTenant),
     outbox: plane.store.outbox,

@@ -209,8 +209,21 @@ test('an overdue effect is taken from its holder once, and only the taker can se
   expect(await store.outbox.takeOverdue(100, minuteMs)).toEqual([]);
 });
 
-test('effects are counted by state', async () => {
-  const { pending, claimed, settled, cancelled } = await store.outbox.counts();
-  await boxWithEffect();
-  expect(await store.outbox.counts()).toEqual({ pending: pending + 1, claimed, settled, cancelled });
+test('effects that are not over are counted by kind and state, with how long the first has waited', async () => {
+  const count = async (state: string) => {
+    const rows = await store.outbox.backlog();
+    return rows.find((row) => row.kind === intent.kind && row.state === state);
+  };
+  const { effectId, holder, intent } = await boxWithEffect();
+  const [pending, claimed] = [await count('pending'), await count('claimed')];
+  await store.pool.query(
+    `UPDATE boxledger.effects SET due_at = now() - interval '1 hour' WHERE effect_id = $1`,
+    [effectId],
+  );
+  const waiting = await count('pending');
+  expect(waiting?.effects).toBe(pending?.effects);
+  expect(waiting?.waitingMs).toBeGreaterThanOrEqual(60 * minuteMs);
+  await store.outbox.claim(effectId, holder, minuteMs);
+  expect((await count('claimed'))?.effects).toBe((claimed?.effects ?? 0) + 1);
+  expect((await count('pending'))?.effects ?? 0).toBe((pending?.effects ?? 0) - 1);
 });

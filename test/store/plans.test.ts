@@ -42,6 +42,32 @@ test.each([
   }
 });
 
+const planOf = async (file: string): Promise<string> => {
+  const text = textOf(file).replace('$1', "'box/77'").replace('$2', "'host.left'");
+  const { rows } = await store.pool.query(`EXPLAIN ${text}`);
+  return rows.map((row) => row['QUERY PLAN']).join('\n');
+};
+
+test('the last event of a type is found from the end of its stream, however long the log', async () => {
+  expect(await planOf('last-of-type.sql')).toContain('Backward using events_1_stream_version');
+});
+
+test('what is looked up for a scrape is looked for among what is open or live, however much there was before', async () => {
+  await store.pool.query(
+    `INSERT INTO boxledger.effects (effect_id, tenant, box_id, generation, kind, host_id, epoch, args, created_at, deadline,
+       due_at, correlation_id, state)
+     SELECT 'e' || n, 'default', 'b', 1, 'vm.boot', 'h', 1, '{}', now(), now(), now(), 'c', 'settled'
+     FROM generate_series(1, 20000) n`,
+  );
+  await store.pool.query(
+    `INSERT INTO boxledger.boxes (box_id, tenant, name, state, labels, version, created_at, updated_at, view)
+     SELECT 'b' || n, 'box/77', 'n' || n, 'removed', '{}', 1, now(), now(), '{}' FROM generate_series(1, 20000) n`,
+  );
+  await store.pool.query('ANALYZE boxledger.effects, boxledger.boxes');
+  expect(await planOf('open-effects.sql')).not.toContain('Seq Scan on effects');
+  expect(await planOf('count-boxes.sql')).not.toContain('Seq Scan on boxes');
+});
+
 test('an append reads no table from end to end, however large', async () => {
   await store.pool.query(
     `INSERT INTO boxledger.heads (stream_id, tenant, version, hash, fingerprint, snapshot)

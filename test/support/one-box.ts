@@ -7,6 +7,7 @@ import type { Guest } from '../../src/guest/guest.ts';
 import { effectHandlers } from '../../src/hosts/effect-handlers.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { ProgressBoard } from '../../src/hosts/progress.ts';
+import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { defaultTenant, effectId } from '../../src/kernel/ids.ts';
@@ -40,6 +41,7 @@ export const oneBox = (
   const handlers = effectHandlers({
     driver,
     guests: new GuestRegistry(driver, () => guest),
+    meter: new UsageMeter(driver, systemClock, silent),
     clock: systemClock,
     log: silent,
     limits: quick,
@@ -60,6 +62,7 @@ export const oneBox = (
         args,
       } as Extract<EffectIntent, { kind: Kind }>, // the kind and its arguments belong together by the signature
       attempt: 1,
+      queuedMs: 7,
       crash: noCrash,
     }) satisfies Omit<EffectContext<Kind>, 'signal'>;
   const open = new AbortController().signal;

@@ -51,7 +51,7 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   'nice-grpc-error-details': ['api', 'sdk'],
   '@toondepauw/node-zstd': ['drivers'],
   xstate: ['machines'],
-  tar: ['tar'],
+  tar: ['tar', 'drivers'],
   commander: ['cli'],
   ora: ['cli'],
 };

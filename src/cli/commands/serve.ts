@@ -8,18 +8,19 @@ import { visible } from '../visible.ts';
 
 export const serveCommand = (io: CliIo, server: ServerCommands): Command =>
   withExamples(
-    addServerFlags(addCheckpointFlags(new Command('serve').description('serve until Ctrl-C'))).action(
-      (flags: ServeFlags) =>
-        inRun(io, flags.json === true, async (run) => {
-          const options = await serveOptions(flags, io);
-          const ending = new AbortController();
-          run.takeSignals(() => {
-            ending.abort();
-            run.leaveSignals(); // who has no patience for a good order asks again
-          });
-          await server.serve(options, ending.signal, (ready) => void announce(run, ready));
-          return 0;
-        }),
+    addServerFlags(
+      addMetricsFlags(addCheckpointFlags(new Command('serve').description('serve until Ctrl-C'))),
+    ).action((flags: ServeFlags) =>
+      inRun(io, flags.json === true, async (run) => {
+        const options = await serveOptions(flags, io);
+        const ending = new AbortController();
+        run.takeSignals(() => {
+          ending.abort();
+          run.leaveSignals(); // who has no patience for a good order asks again
+        });
+        await server.serve(options, ending.signal, (ready) => void announce(run, ready));
+        return 0;
+      }),
     ),
     'boxledger serve',
     'boxledger serve --listen 127.0.0.1:0 --data-dir /var/lib/boxledger --json',
@@ -32,10 +33,13 @@ export const serveOptions = async (flags: ServeFlags, { env, workingDir }: CliIo
 };
 
 /** The last line of the start-up says where. */
-const announce = ({ json, output }: Run, { grpc, dataDir }: ReadyServer): Promise<void> =>
+const announce = ({ json, output }: Run, { grpc, dataDir, metrics }: ReadyServer): Promise<void> =>
   json
-    ? output.json({ ready: true, grpc, dataDir })
-    : output.line(`boxledger serves on ${grpc}; its data is in ${visible(dataDir)}. Ctrl-C ends it.`);
+    ? output.json({ ready: true, grpc, dataDir, ...(metrics === undefined ? {} : { metrics }) })
+    : output.line(
+        `boxledger serves on ${grpc}${metrics === undefined ? '' : `, metrics on ${metrics}`}; ` +
+          `its data is in ${visible(dataDir)}. Ctrl-C ends it.`,
+      );
 
 /** Flags that say what a server is to be. Their values are checked together, with what the environment and the file say. */
 export const addServerFlags = (command: Command): Command =>
@@ -52,6 +56,11 @@ export const addServerFlags = (command: Command): Command =>
       .option('--keep-effects-days <days>', 'how long effects that are over are kept (default 7)')
       .option('--token-file <file>', 'file with the bearer token that callers must show'),
   );
+
+const addMetricsFlags = (command: Command): Command =>
+  command
+    .option('--metrics-address <host:port>', 'let Prometheus scrape /metrics there (default: nowhere)')
+    .option('--metrics-token-file <file>', 'file with the bearer token that a scrape must show');
 
 const addCheckpointFlags = (command: Command): Command =>
   command

@@ -5,16 +5,8 @@ import type { BoxId } from '../../kernel/ids.ts';
 import { limits } from '../../kernel/limits.ts';
 import { isAlive, signalProcess } from '../../os/process-identity.ts';
 import type { BootRecord } from './boot-record.ts';
-import {
-  canFreeze,
-  freezeGroup,
-  groupUsage,
-  isFrozen,
-  killGroup,
-  membersOf,
-  unfreezeGroup,
-} from './cgroup.ts';
-import { isScaffold, type ListedProcess, lookAt, marksOf, residentBytes, treeOf } from './process-tree.ts';
+import { canFreeze, freezeGroup, isFrozen, killGroup, membersOf, unfreezeGroup } from './cgroup.ts';
+import { isScaffold, type ListedProcess, lookAt, marksOf, treeOf } from './process-tree.ts';
 
 /** What a box's processes can be found by. */
 export interface BoxProcesses {
@@ -26,7 +18,7 @@ export interface BoxProcesses {
 }
 
 /** Live processes of the box, the outermost one included, the shim not. */
-const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
+export const listMembers = async (box: BoxProcesses): Promise<readonly ListedProcess[]> => {
   const pids = await membersOf(box.record.cgroup);
   if (pids !== undefined) {
     // The outermost process joins the group as its first step; until then it is alone.
@@ -89,19 +81,3 @@ export const killMembers = async (box: BoxProcesses): Promise<boolean> => {
   for (const { identity } of members) await signalProcess(identity, 'SIGKILL');
   return true;
 };
-
-export const usageOf = async (box: BoxProcesses) => {
-  const [members, counted] = await Promise.all([listMembers(box), groupUsage(box.record.cgroup)]);
-  let residentTotal = 0;
-  if (counted.memoryBytes === undefined)
-    for (const { identity } of members) residentTotal += await residentBytes(identity.pid);
-  const ticks = members.reduce((sum, { cpuTicks }) => sum + cpuTicks, 0);
-  return {
-    cpuMs: counted.cpuMs ?? ticks * msPerTick,
-    memoryBytes: counted.memoryBytes ?? residentTotal,
-    processes: members.length,
-  };
-};
-
-/** Clock ticks in /proc are hundredths of a second on every architecture that Node runs on. */
-const msPerTick = 10;

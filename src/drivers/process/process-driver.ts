@@ -1,31 +1,41 @@
 import { openSync } from 'node:fs';
 import { mkdir, readdir, realpath } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
-import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
+import { BoxledgerError } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
 import { sameProcess } from '../../os/process-identity.ts';
 import { boxRuns } from '../disk-errors.ts';
-import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from '../driver.ts';
+import type {
+  Booted,
+  BootSpec,
+  BoxProcess,
+  Driver,
+  Isolation,
+  Observation,
+  ResourceUsage,
+} from '../driver.ts';
 import { ForwardedDisks } from '../forwarded-disks.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
 import { endBox, settle } from './box-state.ts';
 import { findCgroups } from './cgroup.ts';
+import { followConsole } from './console-follow.ts';
 import { consoleTail } from './console-tail.ts';
 import { ownerFor, removeDiskOf } from './disk.ts';
 import type { DiskStep } from './disk-context.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
+import { refuseMoreThanTheHostHas } from './host-limits.ts';
 import type { IsolationMode } from './launch-plan.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { chooseMode, directoryModeFor, isolationOf } from './machine.ts';
-import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox, usageOf } from './members.ts';
+import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox } from './members.ts';
 import { ProcessDisks } from './process-disks.ts';
 import { installFiles } from './scripts.ts';
+import { processesOf, usageOf } from './usage.ts';
 
 export interface ProcessDriverOptions {
   /** Everything that lasts is kept below; made when missing. */
@@ -237,6 +247,17 @@ class ProcessDriver extends ForwardedDisks implements Driver {
     return record === undefined ? '' : consoleTail(box.attempt(record.nonce).console, maxBytes);
   }
 
+  followConsole(boxId: BoxId, maxBytes: number, signal: AbortSignal): AsyncIterable<string> {
+    return followConsole(this.#layout.box(boxId), maxBytes, signal);
+  }
+
+  async processes(boxId: BoxId): Promise<readonly BoxProcess[]> {
+    return this.#alone(boxId, 'look into', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      return state.kind === 'up' ? processesOf(state.processes) : [];
+    });
+  }
+
   async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
     return this.#alone(boxId, 'measure', async () => {
       const state = await settle(boxId, this.#layout.box(boxId));
@@ -273,13 +294,3 @@ class ProcessDriver extends ForwardedDisks implements Driver {
     }
   }
 }
-
-const refuseMoreThanTheHostHas = ({ options }: BootSpec): void => {
-  const cpus = availableParallelism();
-  const memoryMib = Math.floor(totalmem() / 1024 / 1024);
-  const faults: Fault[] = [];
-  if (options.cpus > cpus) faults.push({ field: 'options.cpus', problem: `the host has ${cpus}` });
-  if (options.memoryMib > memoryMib)
-    faults.push({ field: 'options.memoryMib', problem: `the host has ${memoryMib}` });
-  if (faults.length > 0) throw BoxledgerError.fromRefusal(invalidArgument(faults));
-};

@@ -90,12 +90,6 @@ export const isScaffold = async (pid: number): Promise<boolean> => {
   return pids.length < 2 || pids.at(-1) === '1';
 };
 
-/** Bytes of memory that the process has to itself or shares, as `ps` shows it. Linux only; else 0. */
-export const residentBytes = async (pid: number): Promise<number> => {
-  const status = (await readIfThere(join('/proc', String(pid), 'status'))) ?? '';
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-};
-
 const listProcesses = async (bootId: string): Promise<readonly ListedProcess[]> => {
   if (process.platform !== 'linux') return listByPs(bootId);
   const entries = await readdir('/proc');

@@ -10,4 +10,4 @@ WHERE effect_id = $1 AND host_id = $2 AND epoch <= $3
   AND NOT EXISTS (
     SELECT FROM boxledger.heads
     WHERE stream_id = 'host/' || $2 AND (snapshot #>> '{context,epoch}')::integer > $3)
-RETURNING effect_id, attempt, correlation_id, kind, tenant, box_id, generation, host_id, epoch, args, not_before, deadline
+RETURNING effect_id, attempt, correlation_id, kind, tenant, box_id, generation, host_id, epoch, args, not_before, deadline, created_at
