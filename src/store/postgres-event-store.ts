@@ -3,14 +3,22 @@ import { assert } from '../kernel/assert.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { CommandId, StreamId, TenantId } from '../kernel/ids.ts';
 import { AppendBatcher } from './append-batcher.ts';
-import { appendResult, endsOf, type PreparedAppend, prepareAppend } from './append-request.ts';
+import { appendResult, endsOf, type PreparedAppend, prepareAppend, requestJson } from './append-request.ts';
+import { isPackable, packAppends } from './append-rows.ts';
 import type { AppendWake } from './append-wake.ts';
 import type { Database } from './database.ts';
-import { type AppendReply, parseAppendReplies, parseCommand, parseHead } from './row-parsers.ts';
-import { statement } from './statement.ts';
+import {
+  type AppendReply,
+  parseAppendReplies,
+  parseCommand,
+  parseHead,
+  parsePositions,
+} from './row-parsers.ts';
+import { type Statement, statement } from './statement.ts';
 
 const loadHead = statement('load-head');
-const append = statement('append');
+const appendTogether = statement('append-together');
+const appendEach = statement('append-each');
 const findCommand = statement('find-command');
 /** How Postgres says that no partition is for a row. */
 const checkViolation = '23514';
@@ -20,10 +28,20 @@ interface AppendCompany {
   readonly wake: AppendWake;
   /** Adds the partition that is missing when an append finds none. */
   readonly keepLog: () => Promise<void>;
-  /** Told of each statement that appended: how many commands it wrote, and how long it took. */
+  /** Told of each batch that was written: how many commands it held, and how long it took. */
   readonly onWritten?: ((commands: number, durationMs: number) => void) | undefined;
 }
 
+/** Statements under way at once: while the database carries one out, the next is prepared. */
+const writersMax = 2;
+
+/** What a batch fails with that is not wholly as its senders expect: `boxledger.append_together`, and a key that is there already. */
+const notAsExpected: readonly unknown[] = ['BX002', '23505'];
+
+/**
+ * Appends are nearly always as their senders expect, so a batch is first written as a whole; only when something is in the
+ * way is each request of it written by itself, by a second statement, to find out which and what.
+ */
 export class PostgresEventStore implements EventStore {
   readonly #database: Database;
   readonly #wake: AppendWake;
@@ -38,7 +56,8 @@ export class PostgresEventStore implements EventStore {
     this.#onWritten = onWritten;
     this.#batcher = new AppendBatcher(
       (batch) => this.#write(batch),
-      ({ lockKey }) => lockKey,
+      ({ streamIds }) => streamIds,
+      writersMax,
     );
   }
 
@@ -54,9 +73,8 @@ export class PostgresEventStore implements EventStore {
 
   async #write(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[]> {
     const beganAtMs = performance.now();
-    const [row] = await this.#append(`[${batch.map(({ json }) => json).join()}]`);
+    const replies = (await this.#writeTogether(batch)) ?? (await this.#writeEach(batch));
     this.#onWritten(batch.length, performance.now() - beganAtMs);
-    const replies = parseAppendReplies(row);
     assert(replies.length === batch.length, 'every append is replied to');
     const ends = batch.flatMap((prepared, index) =>
       replies[index]?.kind === 'appended' ? endsOf(prepared) : [],
@@ -65,16 +83,38 @@ export class PostgresEventStore implements EventStore {
     return replies;
   }
 
-  /** What the server refused for want of a partition it undid: the same is asked again, once. */
-  async #append(requests: string): Promise<readonly unknown[]> {
+  /** Undefined when nothing was written, because something in the batch is not as its sender expects. */
+  async #writeTogether(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[] | undefined> {
+    if (!batch.every(isPackable)) return undefined;
     try {
-      return await this.#database.query(append, [requests]);
+      const [row] = await this.#append(appendTogether, packAppends(batch));
+      const positions = parsePositions(row).values();
+      return batch.map(({ streams }) => ({
+        kind: 'appended',
+        positions: streams.map(({ events }) => events.map(() => positions.next().value ?? 0)),
+      }));
+    } catch (error) {
+      if (error instanceof BoxledgerError && notAsExpected.includes(error.details['databaseCode']))
+        return undefined;
+      throw error;
+    }
+  }
+
+  async #writeEach(batch: readonly PreparedAppend[]): Promise<readonly AppendReply[]> {
+    const [row] = await this.#append(appendEach, [`[${batch.map(requestJson).join()}]`]);
+    return parseAppendReplies(row);
+  }
+
+  /** What the server refused for want of a partition it undid: the same is asked again, once. */
+  async #append(append: Statement, values: readonly string[]): Promise<readonly unknown[]> {
+    try {
+      return await this.#database.query(append, values);
     } catch (error) {
       const lacksPartition =
         error instanceof BoxledgerError && error.details['databaseCode'] === checkViolation;
       if (!lacksPartition) throw error;
       await this.#keepLog();
-      return this.#database.query(append, [requests]);
+      return this.#database.query(append, values);
     }
   }
 

@@ -139,7 +139,7 @@ const answerSchema = z.strictObject({
   version: versionColumn,
 });
 
-/** What `boxledger.append` answers to one request; positions by stream and event, in the request's order. */
+/** What `boxledger.append_each` answers to one request; positions by stream and event, in the request's order. */
 const appendReplySchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('appended'), positions: z.array(z.array(z.int().positive())) }),
   z.strictObject({ kind: z.literal('version-conflict'), streamId: streamIdSchema }),
@@ -152,6 +152,12 @@ export type AppendReply = z.infer<typeof appendReplySchema>;
 export const parseAppendReplies = rowParser(
   'a reply',
   z.object({ replies: z.array(appendReplySchema) }).transform(({ replies }) => replies),
+);
+
+/** Of the events of a batch that `boxledger.append_together` wrote, in their order. */
+export const parsePositions = rowParser(
+  'a reply',
+  z.object({ positions: z.array(z.int().positive()) }).transform(({ positions }) => positions),
 );
 
 export const parseCommand = rowParser(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { boxStream, defaultTenant } from '../../src/kernel/ids.ts';
+import { boxStream, defaultTenant, version } from '../../src/kernel/ids.ts';
 import { AppendBatcher } from '../../src/store/append-batcher.ts';
 import { appendRequest, boxAppend, someBoxId } from '../support/append-request.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,7 +19,8 @@ const busy = async (write: (items: readonly string[]) => void = () => undefined)
       write(items);
       return items.map((item) => `${item}!`);
     },
-    ([letter = '']) => letter,
+    ([letter = '']) => [letter],
+    1,
   );
   const before = batcher.submit('first');
   await begun.passed;
@@ -50,12 +51,12 @@ test('who was answered by one statement and asks again at once is in the next', 
   expect(statements).toEqual(['first', 'a b c', 'a b c']);
 });
 
-test('streams are written in the order in which they are locked, and each in the order in which its changes came', async () => {
+test('streams are written in the order in which they are locked, and changes of one after each other, as they came', async () => {
   const { batcher, statements, open } = await busy();
   const replies = Promise.all(['c1', 'a1', 'c2', 'b1', 'a2'].map((item) => batcher.submit(item)));
   await open();
   await replies;
-  expect(statements).toEqual(['first', 'a1 a2 b1 c1 c2']);
+  expect(statements).toEqual(['first', 'a1 b1 c1', 'a2 c2']);
 });
 
 test('when the database is away, all that were to be written together fail, and what comes later does not', async () => {
@@ -86,13 +87,42 @@ test('what the database cannot take fails alone', async () => {
 
 test('callers past the bound are told to come again, and all before them are written', async () => {
   const { batcher, statements, open } = await busy();
-  const many = Array.from({ length: 4_200 }, (_, index) => batcher.submit(`m${index}`));
+  const many = Array.from({ length: 4_200 }, (_, index) =>
+    batcher.submit(String.fromCodePoint(0x4e00 + index)),
+  );
   const replies = Promise.allSettled(many);
   await open();
   const refused = (await replies).flatMap((reply) => (reply.status === 'rejected' ? [reply.reason] : []));
   expect(refused.length).toBe(4_200 - 4_096);
   expect(refused[0]).toMatchObject({ code: 'ResourceExhausted', retry: true });
   expect(statements.length).toBe(1 + 4_096 / 64);
+});
+
+test('two writers share what waits, but never the changes of one stream', async () => {
+  const statements: string[] = [];
+  const gates = [gate(), gate(), gate()];
+  const batcher = new AppendBatcher<string, string>(
+    async (items) => {
+      statements.push(items.join(' '));
+      await gates[statements.length - 1]?.passed;
+      return items;
+    },
+    ([letter = '']) => [letter],
+    2,
+  );
+  const many = Array.from({ length: 40 }, (_, index) => String.fromCodePoint(0x4e00 + index));
+  const replies = Promise.all(many.map((item) => batcher.submit(item)));
+  await eventually('both writers write', async () => statements.length === 2);
+  expect(statements.map((items) => items.split(' ').length)).toEqual([20, 20]);
+  const [first = '', last = ''] = [many[0], many[39]];
+  const again = Promise.all([batcher.submit(`${last}2`), batcher.submit(`${first}2`)]);
+  gates[0]?.open();
+  await eventually('the first writer goes on with its own', async () => statements.length === 3);
+  expect(statements[2]).toBe(`${first}2`);
+  for (const each of gates) each.open();
+  expect(await replies).toEqual(many);
+  expect(await again).toEqual([`${last}2`, `${first}2`]);
+  expect(statements[3]).toBe(`${last}2`);
 });
 
 let store: TestStore;
@@ -118,6 +148,20 @@ test('of appends that come at once, those that conflict fail alone', async () =>
   ]);
 });
 
+test('free text that looks like packed rows is stored as it is', async () => {
+  const plain = appendRequest([boxAppend()]);
+  const provenance = {
+    ...plain.provenance,
+    reason: 'a\u001fb\u001ec',
+    actor: { kind: 'user', id: '\u001a' },
+  } as const;
+  const result = await store.events.append({ ...plain, provenance });
+  const [stream] = result.kind === 'appended' ? result.streams : [];
+  if (stream === undefined) throw new Error(result.kind);
+  expect(await store.log.readStream(stream.streamId, version(0), 10)).toEqual(stream.events);
+  expect(stream.events[0]).toMatchObject({ reason: 'a\u001fb\u001ec', actor: { id: '\u001a' } });
+});
+
 test('a connection that is lost fails all appends under way, and their commands can be sent again', async () => {
   const boxes = Array.from({ length: 5 }, someBoxId);
   const requests = boxes.map((box) => appendRequest([boxAppend({ box })]));
@@ -128,7 +172,7 @@ test('a connection that is lost fails all appends under way, and their commands 
   await eventually('an append waits and its connection is lost', async () => {
     const { rows } = await store.pool.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%boxledger.append(%'`,
+       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%boxledger.append_together(%'`,
     );
     return rows.length > 0;
   });

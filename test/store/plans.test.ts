@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { prepareAppend } from '../../src/store/append-request.ts';
+import { packAppends } from '../../src/store/append-rows.ts';
 import { appendRequest, boxAppend, someBoxId, someHostId, someIntent } from '../support/append-request.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 
@@ -82,7 +83,9 @@ test('an append reads no table from end to end, however large', async () => {
   const client = await store.pool.connect();
   try {
     await client.query('BEGIN');
-    await client.query('SELECT boxledger.append($1)', [`[${prepareAppend(appendRequest([next])).json}]`]);
+    await client.query(textOf('append-together.sql'), [
+      ...packAppends([prepareAppend(appendRequest([next]))]),
+    ]);
     const { rows } = await client.query(
       "SELECT relname FROM pg_stat_xact_user_tables WHERE relname IN ('heads', 'effects') AND seq_scan > 0",
     );

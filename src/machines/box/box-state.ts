@@ -1,4 +1,3 @@
-import { initialTransition, type SnapshotFrom, transition } from 'xstate';
 import type { BoxEvent } from '../../events/box-events.ts';
 import { type BoxStateName, type BoxView, boxStates } from '../../events/box-view.ts';
 import type { EffectIntent } from '../../events/effects.ts';
@@ -6,27 +5,26 @@ import { assert } from '../../kernel/assert.ts';
 import type { JsonValue } from '../../kernel/json.ts';
 import { plusMs } from '../../kernel/time.ts';
 import { definitionOf, type Take } from '../chart.ts';
+import { type NamedAction, type StateOf, stepTable } from '../step-table.ts';
 import type { BoxContext } from './box-context.ts';
 import { boxMachine } from './box-machine.ts';
 
 /** A box as its statechart knows it. Never changed in place. */
-export type BoxState = SnapshotFrom<typeof boxMachine>;
+export type BoxState = StateOf<typeof boxMachine>;
 
 /** Counts the changes in what `remember` and `inFlight` keep. */
 const contextRevision = 2;
 export const boxDefinition = definitionOf(boxMachine, contextRevision);
 
-const [absent] = initialTransition(boxMachine);
+const steps = stepTable(boxMachine);
 
-/** One step of a box; costs one `transition`, and a `can` without which an event could be ignored in silence. */
-export const takeBoxEvent: Take<BoxState, BoxEvent> = (state = absent, event) => {
-  if (!state.can(event)) return undefined;
-  const [next, actions] = transition(boxMachine, state, event);
-  return { state: next, effects: actions.map(intentOf) };
+/** One step of a box. */
+export const takeBoxEvent: Take<BoxState, BoxEvent> = (state = steps.initial, event) => {
+  const step = steps.take(state, event);
+  return step && { state: step.state, effects: step.actions.map(intentOf) };
 };
 
-/** The data of an action, without the function that XState would run. */
-const intentOf = ({ type, params }: { readonly type: string; readonly params: unknown }): EffectIntent => {
+const intentOf = ({ type, params }: NamedAction): EffectIntent => {
   assert(isIntent(params), `${type} is an action but no effect`);
   return params;
 };
@@ -97,5 +95,5 @@ export const persistBox = ({ value, context }: BoxState): JsonValue => {
 /** The store gives back only what `persistBox` of this very definition made, so it is taken at its word. */
 export const restoreBox = (snapshot: JsonValue): BoxState => {
   const { value, context } = snapshot as unknown as PersistedBox; // see above
-  return boxMachine.resolveState({ value, context });
+  return steps.stateOf(value, context);
 };

@@ -1,8 +1,9 @@
-import { assign, initialTransition, type SnapshotFrom, setup, transition } from 'xstate';
+import { assign, setup } from 'xstate';
 import type { CopyEvent } from '../../events/copy-events.ts';
 import { defaultTenant, type TenantId } from '../../kernel/ids.ts';
 import type { JsonValue } from '../../kernel/json.ts';
 import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
+import { type StateOf, stepTable } from '../step-table.ts';
 
 interface CopyContext {
   readonly tenant: TenantId;
@@ -30,16 +31,18 @@ const copyMachine = chart.createMachine({
   },
 });
 
-export type CopyState = SnapshotFrom<typeof copyMachine>;
+export type CopyState = StateOf<typeof copyMachine>;
 
 /** Counts the changes in what the chart's functions keep in the context. */
 const contextRevision = 1;
 export const copyDefinition = definitionOf(copyMachine, contextRevision);
 
-const [absent] = initialTransition(copyMachine);
+const steps = stepTable(copyMachine);
 
-export const takeCopyEvent: Take<CopyState, CopyEvent> = (state = absent, event) =>
-  state.can(event) ? { state: transition(copyMachine, state, event)[0], effects: [] } : undefined;
+export const takeCopyEvent: Take<CopyState, CopyEvent> = (state = steps.initial, event) => {
+  const step = steps.take(state, event);
+  return step && { state: step.state, effects: [] };
+};
 
 interface PersistedCopy {
   readonly value: CopyState['value'];
@@ -51,5 +54,5 @@ export const persistCopy = ({ value, context }: CopyState): JsonValue => ({ valu
 /** The store gives back only what `persistCopy` of this very definition made, so it is taken at its word. */
 export const restoreCopy = (snapshot: JsonValue): CopyState => {
   const { value, context } = snapshot as unknown as PersistedCopy; // see above
-  return copyMachine.resolveState({ value, context });
+  return steps.stateOf(value, context);
 };

@@ -1,8 +1,9 @@
-import { assign, initialTransition, type SnapshotFrom, setup, transition } from 'xstate';
+import { assign, setup } from 'xstate';
 import type { ExecEvent } from '../../events/exec-events.ts';
 import { defaultTenant, type TenantId } from '../../kernel/ids.ts';
 import type { JsonValue } from '../../kernel/json.ts';
 import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
+import { type StateOf, stepTable } from '../step-table.ts';
 
 interface ExecContext {
   readonly tenant: TenantId;
@@ -42,16 +43,18 @@ const execMachine = chart.createMachine({
   },
 });
 
-export type ExecState = SnapshotFrom<typeof execMachine>;
+export type ExecState = StateOf<typeof execMachine>;
 
 /** Counts the changes in what the chart's functions keep in the context. */
 const contextRevision = 1;
 export const execDefinition = definitionOf(execMachine, contextRevision);
 
-const [absent] = initialTransition(execMachine);
+const steps = stepTable(execMachine);
 
-export const takeExecEvent: Take<ExecState, ExecEvent> = (state = absent, event) =>
-  state.can(event) ? { state: transition(execMachine, state, event)[0], effects: [] } : undefined;
+export const takeExecEvent: Take<ExecState, ExecEvent> = (state = steps.initial, event) => {
+  const step = steps.take(state, event);
+  return step && { state: step.state, effects: [] };
+};
 
 interface PersistedExec {
   readonly value: ExecState['value'];
@@ -63,5 +66,5 @@ export const persistExec = ({ value, context }: ExecState): JsonValue => ({ valu
 /** The store gives back only what `persistExec` of this very definition made, so it is taken at its word. */
 export const restoreExec = (snapshot: JsonValue): ExecState => {
   const { value, context } = snapshot as unknown as PersistedExec; // see above
-  return execMachine.resolveState({ value, context });
+  return steps.stateOf(value, context);
 };

@@ -1,8 +1,9 @@
-import { assign, initialTransition, type SnapshotFrom, setup, transition } from 'xstate';
+import { assign, setup } from 'xstate';
 import type { HostEvent } from '../../events/host-events.ts';
 import { defaultTenant, type TenantId } from '../../kernel/ids.ts';
 import type { JsonValue } from '../../kernel/json.ts';
 import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
+import { type StateOf, stepTable } from '../step-table.ts';
 
 interface HostContext {
   readonly tenant: TenantId;
@@ -39,16 +40,18 @@ const hostMachine = chart.createMachine({
   },
 });
 
-export type HostState = SnapshotFrom<typeof hostMachine>;
+export type HostState = StateOf<typeof hostMachine>;
 
 /** Counts the changes in what the chart's functions keep in the context. */
 const contextRevision = 1;
 export const hostDefinition = definitionOf(hostMachine, contextRevision);
 
-const [absent] = initialTransition(hostMachine);
+const steps = stepTable(hostMachine);
 
-export const takeHostEvent: Take<HostState, HostEvent> = (state = absent, event) =>
-  state.can(event) ? { state: transition(hostMachine, state, event)[0], effects: [] } : undefined;
+export const takeHostEvent: Take<HostState, HostEvent> = (state = steps.initial, event) => {
+  const step = steps.take(state, event);
+  return step && { state: step.state, effects: [] };
+};
 
 interface PersistedHost {
   readonly value: HostState['value'];
@@ -60,5 +63,5 @@ export const persistHost = ({ value, context }: HostState): JsonValue => ({ valu
 /** The store gives back only what `persistHost` of this very definition made, so it is taken at its word. */
 export const restoreHost = (snapshot: JsonValue): HostState => {
   const { value, context } = snapshot as unknown as PersistedHost; // see above
-  return hostMachine.resolveState({ value, context });
+  return steps.stateOf(value, context);
 };

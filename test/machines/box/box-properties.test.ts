@@ -4,10 +4,10 @@ import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxStates, boxViewSchema } from '../../../src/events/box-view.ts';
 import type { BoxCommand } from '../../../src/events/commands.ts';
 import { effectIntentSchema, effectKinds } from '../../../src/events/effects.ts';
-import { defaultTenant, effectIdFor, version } from '../../../src/kernel/ids.ts';
+import { boxStream, defaultTenant, effectIdFor, version } from '../../../src/kernel/ids.ts';
 import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import type { BoxState } from '../../../src/machines/box/box-state.ts';
+import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
 import {
   command,
   failed,
@@ -86,9 +86,9 @@ const happen = (story: Story, it: Happening): void => {
       story.when(reportExit(it.generation));
       return;
     case 'event': {
-      const at = { streamId: `box/${theBox}`, version: version(story.log.length + 1) };
+      const at = { streamId: boxStream(theBox), version: version(story.log.length + 1) };
       const candidate = { ...it.event, ...at, occurredAt: story.now, tenant: defaultTenant };
-      if (story.state?.can(candidate as Parameters<BoxState['can']>[0]) === true)
+      if (story.state !== undefined && takeBoxEvent(story.state, candidate) !== undefined)
         story.record(it.event, story.tick());
       return;
     }
@@ -171,7 +171,6 @@ test('a box that was persisted and restored is the same, in every state', () => 
     expect(boxAggregate.persist(restored)).toEqual(persisted);
     expect(boxAggregate.view(restored)).toEqual(boxAggregate.view(state));
     expect([...restored.tags].sort()).toEqual([...state.tags].sort());
-    expect(restored.status).toBe(state.status);
     seen.add(boxAggregate.view(state)?.state ?? '');
   });
   expect([...seen].sort()).toEqual([...boxStates].sort());

@@ -1,3 +1,0 @@
--- Appends requests, each whole or not at all. $1 JSON array as src/store/append-request.ts writes it.
--- One row: the replies, a JSON array in the order of the requests. Locks as migrations/0002-append.sql and 0010-append-together.sql say.
-SELECT boxledger.append($1::jsonb) AS replies
