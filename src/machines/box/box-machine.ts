@@ -84,7 +84,8 @@ const chart = setup({
     awaitsRemoval: ({ context }) => context.goal === 'remove',
     becomes: ({ event }, { health }: { health: string }) =>
       event.type === 'box.healthChanged' && event.data.health === health,
-    is: ({ context }, { health }: { health: string }) => context.health === health,
+    wasFound: ({ context }, { health }: { health: string }) => context.health === health,
+    isProbed: ({ context }) => context.options.healthCheck !== undefined,
   },
 });
 
@@ -149,8 +150,10 @@ const atRest = {
 
 const becomesHealth = <const Health extends string>(health: Health) =>
   ({ ...to(`.${health}`), guard: { type: 'becomes', params: { health } } }) as const;
-const entersHealth = <const Health extends string>(health: Health) =>
-  ({ target: health, guard: { type: 'is', params: { health } } }) as const;
+const runsOnAs = <const Health extends string>(health: Health) =>
+  ({ ...to(`running.health.${health}`), guard: { type: 'wasFound', params: { health } } }) as const;
+/** Back to running, with the health that the box was found in before it was paused. */
+const runsOn = [runsOnAs('starting'), runsOnAs('healthy'), runsOnAs('unhealthy'), to('running')] as const;
 
 export const boxMachine = chart.createMachine({
   id: 'box',
@@ -175,7 +178,7 @@ export const boxMachine = chart.createMachine({
       tags: ['alreadyStarted', 'execWaits'],
       ...waitsFor('vm.boot', bootIntent),
       on: {
-        'box.started': to('running'),
+        'box.started': [{ ...to('running.health.starting'), guard: 'isProbed' }, to('running')],
         'box.startFailed': to('failed'),
         'box.stopRequested': to('stopping'),
         'box.lost': to('lost'),
@@ -187,7 +190,7 @@ export const boxMachine = chart.createMachine({
       on: { 'box.stopRequested': to('stopping'), ...endsOrIsLost },
       states: {
         health: {
-          initial: 'known',
+          initial: 'none',
           on: {
             'box.healthChanged': [
               becomesHealth('none'),
@@ -197,10 +200,6 @@ export const boxMachine = chart.createMachine({
             ],
           },
           states: {
-            /** What it was found to be before the box was paused, or how a run begins. */
-            known: {
-              always: [entersHealth('starting'), entersHealth('healthy'), entersHealth('unhealthy'), 'none'],
-            },
             none: {},
             starting: {},
             healthy: {},
@@ -221,7 +220,7 @@ export const boxMachine = chart.createMachine({
       ...waitsFor('vm.pause', pauseIntent),
       on: {
         'box.paused': to('paused'),
-        'box.pauseFailed': to('running'),
+        'box.pauseFailed': runsOn,
         'box.stopRequested': to('stopping'),
         ...endsOrIsLost,
       },
@@ -239,7 +238,7 @@ export const boxMachine = chart.createMachine({
       tags: ['alreadyResumed'],
       ...waitsFor('vm.resume', resumeIntent),
       on: {
-        'box.resumed': to('running'),
+        'box.resumed': runsOn,
         'box.resumeFailed': to('paused'),
         'box.stopRequested': to('stopping'),
         ...endsOrIsLost,

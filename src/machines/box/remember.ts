@@ -58,7 +58,7 @@ export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxCont
     case 'box.removed':
       return { hasDisk: event.data.diskAbandoned, snapshots: [], standsOn: null };
     case 'box.lost':
-      return { process: null };
+      return { process: null, health: 'none' };
     case 'box.found': {
       const { placement, process, exit } = event.data;
       return process === null
