@@ -77,7 +77,6 @@ const chart = setup({
     comesWithDisk: ({ event }) => event.type === 'box.created' && event.data.origin !== undefined,
     goesFurther: ({ context, event }) =>
       event.type === 'box.stopRequested' && outranks(goalOf(event.data), context.goal),
-    isFirstWish: ({ context }) => context.goal === 'none',
     stillRuns: ({ event }) => event.type === 'box.found' && event.data.process !== null,
     stillRunsUnwanted: ({ context, event }) =>
       event.type === 'box.found' && event.data.process !== null && context.goal !== 'none',
@@ -147,6 +146,9 @@ const atRest = {
     on: { 'box.restored': to('#box.stopped'), 'box.restoreFailed': to('idle') },
   },
 } as const;
+
+/** Whatever is being done to the disk of a box at rest: there is nothing to stop first. */
+const removedByForce = { 'box.removeRequested': { ...to('removing'), guard: 'isForced' } } as const;
 
 const becomesHealth = <const Health extends string>(health: Health) =>
   ({ ...to(`.${health}`), guard: { type: 'becomes', params: { health } } }) as const;
@@ -255,12 +257,17 @@ export const boxMachine = chart.createMachine({
         'box.lost': to('lost'),
       },
     },
-    stopped: { tags: ['alreadyStopped', 'execStartsFirst'], initial: 'idle', states: atRest },
-    failed: { tags: ['alreadyStopped'], initial: 'idle', states: atRest },
+    stopped: {
+      tags: ['alreadyStopped', 'execStartsFirst'],
+      on: removedByForce,
+      initial: 'idle',
+      states: atRest,
+    },
+    failed: { tags: ['alreadyStopped'], on: removedByForce, initial: 'idle', states: atRest },
     lost: {
       on: {
         // Recorded now, done once the box is found.
-        'box.stopRequested': { guard: 'isFirstWish', actions: 'record' },
+        'box.stopRequested': { guard: 'goesFurther', actions: 'record' },
         'box.removeRequested': { ...to('removing.nothing'), guard: 'isForced' },
         'box.found': [
           { ...to('stopping'), guard: 'stillRunsUnwanted' },

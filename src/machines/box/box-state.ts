@@ -13,7 +13,7 @@ import { boxMachine } from './box-machine.ts';
 export type BoxState = StateOf<typeof boxMachine>;
 
 /** Counts the changes in what `remember` and `inFlight` keep. */
-const contextRevision = 2;
+const contextRevision = 3;
 export const boxDefinition = definitionOf(boxMachine, contextRevision);
 
 const steps = stepTable(boxMachine);

@@ -47,9 +47,9 @@ export const operationOf = <Kind extends DiskOperation['kind']>(
 
 /** A box that runs is quiesced; of one that does not write it is known what its disk is worth. */
 const planOf = ({ context, event }: Asked): BracketPlan => {
-  const { process, frozen, pause } = context;
+  const { process, pause } = context;
   if (process === null) return { kind: 'held', consistency: 'file-system' };
-  if (frozen) return { kind: 'held', consistency: pause?.consistency ?? 'crash' };
+  if (pause !== null) return { kind: 'held', consistency: pause.consistency };
   return { kind: 'quiesce', process: processOf(context), consistency: wishOf(event) };
 };
 

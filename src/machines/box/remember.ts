@@ -63,7 +63,8 @@ export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxCont
       const { placement, process, exit } = event.data;
       return process === null
         ? { placement, retries: 0, ...ended(exit ?? { kind: 'unknown' }, event) }
-        : { placement, retries: 0, process };
+        : // It runs, and what it was paused for is over. That its processes are thawed nobody has seen.
+          { placement, retries: 0, process, pause: null };
     }
     case 'box.healthChanged':
       return { health: event.data.health };

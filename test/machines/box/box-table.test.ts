@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { boxStates } from '../../../src/events/box-view.ts';
 import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import { type Answer, command, historyOf, keptSnapshot, Story } from './story.ts';
+import { type Answer, command, historyOf, keptSnapshot, Story, withSnapshots } from './story.ts';
 
 /**
  * The table of box-lifecycle.md. An arrow names every state that is gone through; "recorded": an event was appended and the
@@ -54,13 +54,9 @@ const columns = [
   'removeSnapshot',
 ] as const;
 
-/** Every box here has a snapshot, if it has a disk and is somewhere where one can be made. */
-const withSnapshot = (state: keyof typeof historyOf): Story => {
-  const [first, second, third, ...rest] = historyOf[state];
-  return third?.type === 'box.started'
-    ? Story.of(first, ...(second ? [second] : []), third, ...keptSnapshot, ...rest)
-    : Story.of(...historyOf[state], ...(state === 'failed' ? keptSnapshot : []));
-};
+/** Every box here has a snapshot, if it has a disk. */
+const withSnapshot = (state: keyof typeof historyOf): Story =>
+  Story.of(...withSnapshots(historyOf[state], keptSnapshot));
 
 /** An answer in the words of the table. */
 const wordsFor = (story: Story, answer: Answer): string => {

@@ -1,7 +1,9 @@
 import { expect } from 'vitest';
+import type { z } from 'zod';
 import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxOptionsSchema } from '../../../src/events/box-options.ts';
 import type { BoxCommand } from '../../../src/events/commands.ts';
+import type { CopyMethod } from '../../../src/events/disk-operations.ts';
 import type { EffectIntent, EffectOutcome } from '../../../src/events/effects.ts';
 import type { RecordedEvent } from '../../../src/events/envelope.ts';
 import type { Failure } from '../../../src/events/failure.ts';
@@ -32,6 +34,10 @@ const epochStart = timestamp('2026-11-25T12:00:00.000Z');
 
 /** The events that bring a new box into a state, most of them with short data. */
 export const created: BoxEvent = { type: 'box.created', data: { name: 'web', options } };
+export const createdWith = (asked: z.input<typeof boxOptionsSchema>): BoxEvent => ({
+  type: 'box.created',
+  data: { name: 'web', options: boxOptionsSchema.parse(asked) },
+});
 export const startRequested = (generation = 1, timeoutMs = 90_000): BoxEvent => ({
   type: 'box.startRequested',
   data: { placement, generation, timeoutMs },
@@ -91,6 +97,15 @@ export class Story {
     return story;
   }
 
+  /** Another life that begins where this one is. */
+  fork(): Story {
+    const fork = new Story();
+    fork.log.push(...this.log);
+    fork.state = this.state;
+    fork.now = this.now;
+    return fork;
+  }
+
   /** Appends an event as it is, past `decide`. Returns the effects that the statechart asks for. */
   record(event: BoxEvent, occurredAt: Timestamp): readonly EffectIntent[] {
     const recorded = recordedFor(boxStream(theBox), event, this.log.length + 1, occurredAt);
@@ -135,26 +150,39 @@ export class Story {
     return version(this.log.length);
   }
 
-  tick(): Timestamp {
-    this.now = plusMs(this.now, 1000);
+  tick(ms = 1000): Timestamp {
+    this.now = plusMs(this.now, ms);
     return this.now;
   }
 }
 
-const bracket = { consistency: 'file-system', freezeMs: 3, pausedMs: 5, thawMs: 2 } as const;
+export const bracket = { consistency: 'file-system', freezeMs: 3, pausedMs: 5, thawMs: 2 } as const;
 const diskCopy = { sizeBytes: 4096, copy: 'reflink' } as const;
 const aSnapshot = { snapshotId: snapshotId('sn_0123456789abcdef'), name: 'before' } as const;
 export const theClone = boxId('bx_fedcba9876543210');
 const theExport = exportId('xp_0123456789abcdef');
 
-/** A snapshot that the box has, named `kept`. */
-export const keptSnapshot: readonly BoxEvent[] = (() => {
-  const kept = { snapshotId: snapshotId('sn_00000000000000aa'), name: 'kept' };
+/** The `n`-th of the snapshots that tests know by number. */
+export const numbered = (n: number) => snapshotId(`sn_${String(n).padStart(16, '0')}`);
+
+/** A snapshot that the box has. */
+export const snapshotted = (name: string, n: number, copy: CopyMethod = 'reflink'): readonly BoxEvent[] => {
+  const it = { snapshotId: numbered(n), name };
   return [
-    { type: 'box.snapshotRequested', data: { ...kept, consistency: 'best-effort', timeoutMs: 3_660_000 } },
-    { type: 'box.snapshotCreated', data: { ...kept, bracket, sizeBytes: 4096, copy: 'reflink' } },
+    { type: 'box.snapshotRequested', data: { ...it, consistency: 'best-effort', timeoutMs: 3_660_000 } },
+    { type: 'box.snapshotCreated', data: { ...it, bracket, sizeBytes: 4096, copy } },
   ];
-})();
+};
+export const keptSnapshot = snapshotted('kept', 99);
+
+/** A history in which the snapshots were made as soon as that could be, if it ever could. */
+export const withSnapshots = (
+  history: readonly BoxEvent[],
+  ...snapshots: readonly (readonly BoxEvent[])[]
+): readonly BoxEvent[] => {
+  const at = history.findIndex(({ type }) => type === 'box.started' || type === 'box.startFailed') + 1;
+  return at === 0 ? history : [...history.slice(0, at), ...snapshots.flat(), ...history.slice(at)];
+};
 
 export const command = {
   create: { type: 'box.create', boxId: theBox, name: 'web', options },
