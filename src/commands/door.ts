@@ -28,7 +28,7 @@ export type Answer =
       readonly streamId: StreamId;
       /** Of the stream, once the command had been carried out. */
       readonly version: Version;
-      /** What was appended; empty when already so, or when the command had been answered before. */
+      /** What was appended, that of the command's own stream first; empty when already so, or when the command had been answered before. */
       readonly events: readonly RecordedEvent<DomainEvent>[];
       /** The box at that version; null for other aggregates. */
       readonly view: BoxView | null;

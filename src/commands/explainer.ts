@@ -19,7 +19,7 @@ import { aggregateForCommand } from './aggregates.ts';
 import { decideOn } from './decide-on.ts';
 import type { CommandMeta } from './door.ts';
 import type { EventLog, EventStore } from './event-store.ts';
-import { foldOn, viewOf } from './stream-events.ts';
+import { emptyStream, foldOn, viewOf } from './stream-events.ts';
 import type { StreamState } from './stream-state.ts';
 import { StreamStates } from './stream-states.ts';
 
@@ -65,8 +65,16 @@ export class Explainer {
     const stream = await this.#states.load(aggregate.streamOf(command));
     const decision = decideOn(aggregate, stream, command, circumstances, now);
     if (decision.kind !== 'accepted') return decision;
-    const { events, effects, cancels } = decision;
-    return { kind: 'accepted', events: planned(stream, events, circumstances, now), effects, cancels };
+    const { events, effects, cancels, begins } = decision;
+    const others = begins.flatMap((begun) =>
+      planned(emptyStream(begun.streamId), begun.events, circumstances, now),
+    );
+    return {
+      kind: 'accepted',
+      events: [...planned(stream, events, circumstances, now), ...others],
+      effects,
+      cancels,
+    };
   }
 }
 

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import type { BoxEvent, healthSchema, stopMannerSchema } from '../events/box-events.ts';
+import type { Clone, Consistency, CopyMethod, DiskOperation, Origin } from '../events/disk-operations.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 import type { Failure } from '../events/failure.ts';
 import type { Capacity } from '../events/host-events.ts';
 import type { Exit } from '../events/process.ts';
 import type { Actor } from '../events/schemas.ts';
-import type { BoxId, CopyId, CorrelationId, ExecId, HostId } from '../kernel/ids.ts';
+import type { BoxId, CopyId, CorrelationId, ExecId, HostId, SnapshotId } from '../kernel/ids.ts';
 import { boxOfStream, copyId, execId, hostId } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
 import type { Cursor } from './event-store.ts';
@@ -23,6 +24,10 @@ interface Occasion {
 
 interface OfBox extends Occasion {
   readonly boxId: BoxId;
+}
+
+interface OfSnapshot extends OfBox {
+  readonly snapshotId: SnapshotId;
 }
 
 interface OfExec extends OfBox {
@@ -47,18 +52,28 @@ interface OfHost extends Occasion {
 
 /** What there is to listen for, and what a listener gets. */
 export interface Heard {
-  created: OfBox & { readonly name: string };
+  /** `origin`: the box or the archive that it was made of. */
+  created: OfBox & { readonly name: string; readonly origin: Origin | null };
+  renamed: OfBox & { readonly name: string };
   started: OfBox & { readonly stagesMs: Readonly<Record<string, number>>; readonly tookOver: boolean };
   /** `manner`: how it was made to end, or `by-itself`. */
   stopped: OfBox & {
     readonly exit: Exit;
     readonly manner: z.infer<typeof stopMannerSchema> | 'by-itself';
   };
-  paused: OfBox & { readonly consistency: 'file-system' | 'crash' };
+  paused: OfBox & { readonly consistency: Consistency };
   resumed: OfBox;
   removed: OfBox;
   failed: OfBox & {
-    readonly operation: 'start' | 'stop' | 'pause' | 'resume' | 'remove' | 'copy-in' | 'copy-out';
+    readonly operation:
+      | 'start'
+      | 'stop'
+      | 'pause'
+      | 'resume'
+      | 'remove'
+      | 'copy-in'
+      | 'copy-out'
+      | DiskOperation['kind'];
     readonly failure: Failure;
   };
   lost: OfBox;
@@ -76,6 +91,16 @@ export interface Heard {
   execFailed: OfExec & { readonly failure: Failure; readonly isLost: boolean };
   fileCopiedIn: OfCopy;
   fileCopiedOut: OfCopy;
+  snapshotCreated: OfSnapshot & {
+    readonly name: string;
+    readonly consistency: Consistency;
+    readonly sizeBytes: number;
+    readonly copy: CopyMethod;
+  };
+  snapshotRestored: OfSnapshot;
+  snapshotRemoved: OfSnapshot;
+  cloned: OfBox & { readonly clones: readonly Clone[] };
+  exported: OfBox & { readonly sizeBytes: number; readonly sha256: string };
   hostJoined: OfHost & { readonly hostname: string; readonly capacity: Capacity };
   hostLeft: OfHost;
   /** Everything that was in the log has been told; what follows is live. Comes again when the log had been away. */
@@ -116,6 +141,9 @@ const occasion = ({ occurredAt, actor, reason, correlationId, cursor }: LogEntry
   cursor,
 });
 const ofBox = (event: LogEntry): OfBox => ({ ...occasion(event), boxId: boxOfStream(event.streamId) });
+const ofSnapshot = (
+  event: EventOf<'box.snapshotCreated' | 'box.snapshotRemoved' | 'box.restored'>,
+): OfSnapshot => ({ ...ofBox(event), snapshotId: event.data.snapshotId });
 const ofExec = (event: LogEntry, { boxId, command }: ExecOrigin): OfExec => ({
   ...occasion(event),
   boxId,
@@ -137,7 +165,10 @@ const failed =
   });
 
 const tellings: Tellings = {
-  'box.created': (event) => ({ name: 'created', what: { ...ofBox(event), name: event.data.name } }),
+  'box.created': (event) => {
+    const { name, origin } = event.data;
+    return { name: 'created', what: { ...ofBox(event), name, origin: origin?.from ?? null } };
+  },
   'box.started': (event) => {
     const { stagesMs, tookOver } = event.data;
     return { name: 'started', what: { ...ofBox(event), stagesMs, tookOver } };
@@ -167,6 +198,24 @@ const tellings: Tellings = {
     name: 'healthChanged',
     what: { ...ofBox(event), health: event.data.health },
   }),
+  'box.renamed': (event) => ({ name: 'renamed', what: { ...ofBox(event), name: event.data.name } }),
+  'box.snapshotCreated': (event) => {
+    const { name, bracket, sizeBytes, copy } = event.data;
+    const what = { ...ofSnapshot(event), name, consistency: bracket.consistency, sizeBytes, copy };
+    return { name: 'snapshotCreated', what };
+  },
+  'box.snapshotFailed': failed('snapshot'),
+  'box.snapshotRemoved': (event) => ({ name: 'snapshotRemoved', what: ofSnapshot(event) }),
+  'box.snapshotRemovalFailed': failed('snapshotRemoval'),
+  'box.restored': (event) => ({ name: 'snapshotRestored', what: ofSnapshot(event) }),
+  'box.restoreFailed': failed('restore'),
+  'box.cloned': (event) => ({ name: 'cloned', what: { ...ofBox(event), clones: event.data.clones } }),
+  'box.cloneFailed': failed('clone'),
+  'box.exported': (event) => {
+    const { sizeBytes, sha256 } = event.data;
+    return { name: 'exported', what: { ...ofBox(event), sizeBytes, sha256 } };
+  },
+  'box.exportFailed': failed('export'),
   'exec.started': (event, exec) => ({
     name: 'execStarted',
     what: { ...ofExec(event, exec), pid: event.data.pid },
@@ -212,9 +261,11 @@ const tellings: Tellings = {
   'box.resumeRequested': null,
   'box.removeRequested': null,
   'exec.requested': null,
-  // Steps of an operation that is told of as a whole.
-  'box.bracketOpened': null,
-  'box.bracketClosed': null,
+  'box.snapshotRequested': null,
+  'box.snapshotRemovalRequested': null,
+  'box.restoreRequested': null,
+  'box.cloneRequested': null,
+  'box.exportRequested': null,
 };
 
 /** Types of the events that somebody may listen for. */

@@ -1,10 +1,9 @@
-import type { BoxView } from '../events/box-view.ts';
 import type { Command } from '../events/commands.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, Provenance } from '../events/envelope.ts';
 import { assert } from '../kernel/assert.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
-import { BoxledgerError } from '../kernel/errors.ts';
+import { BoxledgerError, type Refusal } from '../kernel/errors.ts';
 import { type CommandId, version } from '../kernel/ids.ts';
 import type { Clock, IdSource } from '../kernel/ports.ts';
 import type { Timestamp } from '../kernel/time.ts';
@@ -14,17 +13,11 @@ import { commandDigest } from './command-digest.ts';
 import { claimRefusal, nameRefusal, reusedRefusal } from './command-refusals.ts';
 import { decideOn } from './decide-on.ts';
 import type { Answer, CommandDoor, CommandMemory, CommandMeta } from './door.ts';
-import type {
-  AppendRequest,
-  AppendResult,
-  BoxRow,
-  EventLog,
-  EventStore,
-  StreamAppend,
-} from './event-store.ts';
+import type { AppendRequest, AppendResult, EventLog, EventStore, StreamAppend } from './event-store.ts';
+import { beginning, streamAppend } from './stream-append.ts';
 import { emptyStream } from './stream-events.ts';
 import type { StreamState } from './stream-state.ts';
-import { fingerprintOf, StreamStates } from './stream-states.ts';
+import { StreamStates } from './stream-states.ts';
 
 export interface DoorOptions {
   readonly store: EventStore;
@@ -140,19 +133,26 @@ export class Door implements CommandDoor, CommandMemory {
   ): Promise<Answer | 'version-conflict'> {
     const { command, meta, aggregate } = passage;
     this.#options.crash('append.before', command.type);
-    const append = streamAppend(aggregate, verdict.stream, accepted);
-    const result = await this.#options.store.append(this.#request(passage, verdict, append));
+    const appends = [
+      streamAppend(aggregate, verdict.stream, accepted),
+      ...accepted.begins.map((begun) => beginning(aggregate, begun)),
+    ];
+    const result = await this.#options.store.append(this.#request(passage, verdict, appends));
     if (result.kind !== 'appended') return this.#notAppended(passage, result);
     this.#options.crash('append.after', command.type);
-    const [appended] = result.streams;
-    assert(appended !== undefined, 'an append of one stream answers with one stream');
+    const [appended, ...others] = result.streams;
+    assert(appended !== undefined, 'an append answers with the streams that it was given');
     this.#states.keep(appended, accepted.state, meta.tenant);
+    for (const [index, { state }] of accepted.begins.entries()) {
+      const other = others[index];
+      if (other !== undefined) this.#states.keep(other, state, meta.tenant);
+    }
     this.#options.onEffects(accepted.effects);
     return {
       kind: 'accepted',
       streamId: appended.streamId,
       version: appended.version,
-      events: appended.events,
+      events: result.streams.flatMap(({ events }) => events),
       view: aggregate.view(accepted.state),
     };
   }
@@ -171,7 +171,11 @@ export class Door implements CommandDoor, CommandMemory {
         return { kind: 'refused', refusal: reusedRefusal(passage.commandId) };
       case 'name-taken':
         return (
-          (await this.#answeredBefore(passage)) ?? { kind: 'refused', refusal: nameRefusal(result.name) }
+          (await this.#answeredBefore(passage)) ??
+          (await this.#settledAsFailed(passage, nameRefusal(result.name))) ?? {
+            kind: 'refused',
+            refusal: nameRefusal(result.name),
+          }
         );
       case 'claim-lost':
         return (await this.#answeredBefore(passage)) ?? { kind: 'refused', refusal: claimRefusal };
@@ -180,11 +184,28 @@ export class Door implements CommandDoor, CommandMemory {
     }
   }
 
+  /** An effect's success that cannot be recorded is its failure: whoever waits for its outcome is not left waiting. */
+  async #settledAsFailed(
+    passage: Passage,
+    refusal: Refusal,
+  ): Promise<Answer | 'version-conflict' | undefined> {
+    const { command } = passage;
+    if (command.type !== 'box.settleEffect' || command.outcome.outcome.status === 'failed') return undefined;
+    const { code, message } = refusal;
+    const outcome = {
+      kind: command.outcome.kind,
+      outcome: { status: 'failed' as const, failure: { code, message } },
+    };
+    const stream = await this.#states.load(passage.aggregate.streamOf(command));
+    const failing = { ...passage, command: { ...command, outcome } };
+    return this.#answer(failing, this.#decide(failing, stream));
+  }
+
   /** Success with nothing to append. Kept only under an id that the caller chose: nobody can repeat any other. */
   async #alreadySo(passage: Passage, verdict: Verdict): Promise<Answer> {
     const { stream } = verdict;
     if (passage.meta.commandId !== undefined) {
-      const result = await this.#options.store.append(this.#request(passage, verdict, undefined));
+      const result = await this.#options.store.append(this.#request(passage, verdict, []));
       if (result.kind !== 'appended') {
         const other = await this.#notAppended(passage, result);
         if (other !== 'version-conflict') return other;
@@ -214,15 +235,17 @@ export class Door implements CommandDoor, CommandMemory {
     return { kind, streamId, version, events: [], view: aggregateForStream(streamId).view(stream.state) };
   }
 
-  #request(passage: Passage, { stream, now }: Verdict, append: StreamAppend | undefined): AppendRequest {
+  /** `streams`: that of the command first; empty when it is only the answer that is to be kept. */
+  #request(passage: Passage, { stream, now }: Verdict, streams: readonly StreamAppend[]): AppendRequest {
     const { meta, commandId, digest } = passage;
+    const [append] = streams;
     const kind = append === undefined ? 'already-so' : 'accepted';
     const after = version(stream.version + BigInt(append?.events.length ?? 0));
     return {
       command: { id: commandId, digest, answer: { kind, streamId: stream.streamId, version: after } },
       provenance: this.#provenance(meta, commandId),
       occurredAt: now,
-      streams: append === undefined ? [] : [append],
+      streams,
       settles: meta.settles ?? null,
     };
   }
@@ -239,29 +262,3 @@ export class Door implements CommandDoor, CommandMemory {
     };
   }
 }
-
-const streamAppend = (aggregate: AnyAggregate, stream: StreamState, accepted: Accepted): StreamAppend => ({
-  streamId: stream.streamId,
-  expectedVersion: stream.version,
-  previousHash: stream.hash,
-  events: accepted.events,
-  snapshot: aggregate.persist(accepted.state),
-  fingerprint: fingerprintOf(aggregate),
-  effects: accepted.effects,
-  cancels: accepted.cancels,
-  row: boxRow(aggregate.view(accepted.state)),
-});
-
-/** The row of the `boxes` read model that a view stands in; null for streams that have none. */
-export const boxRow = (view: BoxView | null): BoxRow | null =>
-  view === null
-    ? null
-    : {
-        boxId: view.boxId,
-        tenant: view.tenant,
-        name: view.name,
-        state: view.state,
-        labels: view.options.labels,
-        hostId: view.placement?.hostId ?? null,
-        view,
-      };

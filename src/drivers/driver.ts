@@ -1,6 +1,7 @@
 import type { BoxOptions } from '../events/box-options.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import type { DiskKeeper } from './disks.ts';
 
 /** What a driver needs to bring a box up. */
 export interface BootSpec {
@@ -73,7 +74,7 @@ export interface BoxProcess {
  * process a new instance on the same directory knows all boxes. Every method is idempotent, and a signal goes only to a
  * process whose whole identity still fits. Throws `BoxledgerError`.
  */
-export interface Driver {
+export interface Driver extends DiskKeeper {
   readonly kind: 'process' | 'qemu' | 'sim';
   /** Looks at the machine; cheap enough to call at each start of the service. */
   isolation(): Promise<Isolation>;
@@ -104,7 +105,7 @@ export interface Driver {
    * the box ended stay. Resolves when nothing of it runs. Nothing running is success.
    */
   kill(boxId: BoxId): Promise<void>;
-  /** Removes the disk and everything else of a box that does not run. Nothing there is success. */
+  /** Removes the disk, its snapshots and everything else of a box that does not run. Nothing there is success. */
   removeDisk(boxId: BoxId): Promise<void>;
 
   /** Address of the guest agent's socket (`unix:…`); null when this driver has no guest. */

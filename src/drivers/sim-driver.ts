@@ -2,11 +2,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import { boxRuns } from './disk-errors.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from './driver.ts';
+import { ForwardedDisks } from './forwarded-disks.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { type SimDiskOperation, SimDisks } from './sim-disks.ts';
 import { hasEnded, killed, type SimBox, SimWorld } from './sim-world.ts';
 
-export type SimOperation = 'boot' | 'freeze' | 'unfreeze' | 'terminate' | 'kill' | 'removeDisk';
+export type SimOperation =
+  | 'boot'
+  | 'freeze'
+  | 'unfreeze'
+  | 'terminate'
+  | 'kill'
+  | 'removeDisk'
+  | SimDiskOperation;
 
 export interface SimOptions {
   /** Share one, and drivers see the same boxes; a world of its own by default. */
@@ -23,20 +33,25 @@ export interface SimDriver extends Driver {
   exit(boxId: BoxId, exit: Exit): void;
 }
 
-/** Boxes that are only said to run: for benchmarks and simulation. No processes, no disks, no guest. */
+/** Boxes that are only said to run: for benchmarks and simulation. No processes, no guest. */
 export const createSimDriver = (options: SimOptions = {}): SimDriver => new SimulatedDriver(options);
 
 const bootId = 'sim';
 
-class SimulatedDriver implements SimDriver {
+class SimulatedDriver extends ForwardedDisks implements SimDriver {
   readonly kind = 'sim';
+  protected readonly disks: SimDisks;
   readonly #world: SimWorld;
   readonly #options: SimOptions;
   readonly #lock = new KeyedLock<BoxId>();
 
   constructor(options: SimOptions) {
+    super();
     this.#options = options;
     this.#world = options.world ?? new SimWorld();
+    this.disks = new SimDisks(this.#world, (operation, boxId, signal) =>
+      this.#take(operation, boxId, signal),
+    );
   }
 
   async isolation(): Promise<Isolation> {
@@ -53,7 +68,7 @@ class SimulatedDriver implements SimDriver {
       return { process: identityOf(before), tookOver: true, stagesMs: {} };
     await this.#kill(spec.boxId);
     signal.throwIfAborted();
-    this.#world.set(spec.boxId, { disk: true });
+    this.#world.set(spec.boxId, { disk: this.#world.get(spec.boxId).disk ?? {} });
     await this.#take('boot', spec.boxId, signal);
     this.#world.set(spec.boxId, {
       pid: this.#world.newPid(),
@@ -130,8 +145,7 @@ class SimulatedDriver implements SimDriver {
 
   async removeDisk(boxId: BoxId): Promise<void> {
     await this.#take('removeDisk', boxId);
-    if (!hasEnded(this.#world.get(boxId)))
-      throw new BoxledgerError('InvalidState', `box ${boxId} runs`, { help: 'Stop it first.' });
+    if (!hasEnded(this.#world.get(boxId))) throw boxRuns(boxId);
     this.#world.remove(boxId);
   }
 

@@ -1,13 +1,21 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type Exit, exitSchema } from '../events/process.ts';
-import { boxIdSchema } from '../events/schemas.ts';
+import { boxIdSchema, exportIdSchema } from '../events/schemas.ts';
 import { errnoOf } from '../kernel/errno.ts';
-import type { BoxId } from '../kernel/ids.ts';
+import type { BoxId, ExportId } from '../kernel/ids.ts';
+import { originSchema } from './disk-records.ts';
+
+/** Files by path, their bytes as Latin-1. */
+const simDiskSchema = z.record(z.string(), z.string());
+export type SimDisk = z.infer<typeof simDiskSchema>;
 
 /** What is so of one simulated box. */
 const simBoxSchema = z.strictObject({
-  disk: z.boolean(),
+  disk: simDiskSchema.nullable(),
+  /** Of what the disk was made; null: it began empty. */
+  origin: originSchema.nullable(),
+  snapshots: z.record(z.string(), simDiskSchema),
   /** Number of its last process; 0: never booted. */
   pid: z.int().nonnegative(),
   generation: z.int().nonnegative(),
@@ -16,9 +24,21 @@ const simBoxSchema = z.strictObject({
 });
 export type SimBox = z.infer<typeof simBoxSchema>;
 
-const journalLineSchema = z.strictObject({ boxId: boxIdSchema, box: simBoxSchema.nullable() });
+const journalLineSchema = z.union([
+  z.strictObject({ boxId: boxIdSchema, box: simBoxSchema.nullable() }),
+  z.strictObject({ exportId: exportIdSchema, archive: z.base64().nullable() }),
+]);
+type JournalLine = z.infer<typeof journalLineSchema>;
 
-const unbooted: SimBox = { disk: false, pid: 0, generation: 0, state: 'absent', exit: { kind: 'unknown' } };
+const unbooted: SimBox = {
+  disk: null,
+  origin: null,
+  snapshots: {},
+  pid: 0,
+  generation: 0,
+  state: 'absent',
+  exit: { kind: 'unknown' },
+};
 
 /**
  * A host on which nothing is real. Drivers that share a world see the same boxes, as instances on one data directory do.
@@ -26,6 +46,7 @@ const unbooted: SimBox = { disk: false, pid: 0, generation: 0, state: 'absent', 
  */
 export class SimWorld {
   readonly #boxes = new Map<BoxId, SimBox>();
+  readonly #exports = new Map<ExportId, Buffer>();
   readonly #watchers = new Map<BoxId, Set<() => void>>();
   readonly #journal: string | undefined;
   #lastPid = 1;
@@ -33,8 +54,10 @@ export class SimWorld {
   constructor(journal?: string) {
     this.#journal = journal;
     for (const line of journal === undefined ? [] : readLines(journal)) {
-      const { boxId, box } = journalLineSchema.parse(JSON.parse(line));
-      this.#put(boxId, box);
+      const said = journalLineSchema.parse(JSON.parse(line));
+      if ('boxId' in said) this.#put(said.boxId, said.box);
+      else if (said.archive === null) this.#exports.delete(said.exportId);
+      else this.#exports.set(said.exportId, Buffer.from(said.archive, 'base64'));
     }
   }
 
@@ -48,6 +71,16 @@ export class SimWorld {
 
   remove(boxId: BoxId): void {
     if (this.#boxes.has(boxId)) this.#record(boxId, null);
+  }
+
+  get exports(): ReadonlyMap<ExportId, Buffer> {
+    return this.#exports;
+  }
+
+  setExport(exportId: ExportId, archive: Buffer | null): void {
+    this.#write({ exportId, archive: archive?.toString('base64') ?? null });
+    if (archive === null) this.#exports.delete(exportId);
+    else this.#exports.set(exportId, archive);
   }
 
   newPid(): number {
@@ -70,9 +103,13 @@ export class SimWorld {
   }
 
   #record(boxId: BoxId, box: SimBox | null): void {
-    if (this.#journal !== undefined) appendFileSync(this.#journal, `${JSON.stringify({ boxId, box })}\n`);
+    this.#write({ boxId, box });
     this.#put(boxId, box);
     for (const changed of [...(this.#watchers.get(boxId) ?? [])]) changed();
+  }
+
+  #write(line: JournalLine): void {
+    if (this.#journal !== undefined) appendFileSync(this.#journal, `${JSON.stringify(line)}\n`);
   }
 
   #put(boxId: BoxId, box: SimBox | null): void {

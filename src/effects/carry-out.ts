@@ -31,6 +31,26 @@ export const carryOut = async (
       const result = await handlers['disk.remove'](intent.args, { ...rest, intent });
       return { kind: intent.kind, outcome: { status, result } };
     }
+    case 'disk.snapshot': {
+      const result = await handlers['disk.snapshot'](intent.args, { ...rest, intent });
+      return { kind: intent.kind, outcome: { status, result } };
+    }
+    case 'disk.restore': {
+      const result = await handlers['disk.restore'](intent.args, { ...rest, intent });
+      return { kind: intent.kind, outcome: { status, result } };
+    }
+    case 'disk.clone': {
+      const result = await handlers['disk.clone'](intent.args, { ...rest, intent });
+      return { kind: intent.kind, outcome: { status, result } };
+    }
+    case 'disk.export': {
+      const result = await handlers['disk.export'](intent.args, { ...rest, intent });
+      return { kind: intent.kind, outcome: { status, result } };
+    }
+    case 'snapshot.remove': {
+      const result = await handlers['snapshot.remove'](intent.args, { ...rest, intent });
+      return { kind: intent.kind, outcome: { status, result } };
+    }
     default:
       return intent satisfies never;
   }

@@ -1,8 +1,17 @@
 import { z } from 'zod';
 import { boxOptionsSchema } from './box-options.ts';
+import {
+  bracketReportSchema,
+  cloneSchema,
+  consistencySchema,
+  consistencyWishSchema,
+  copyMethodSchema,
+  originSchema,
+  snapshotNameSchema,
+} from './disk-operations.ts';
 import { failureSchema } from './failure.ts';
 import { exitSchema, processIdentitySchema, stagesSchema } from './process.ts';
-import { durationMsSchema, hostIdSchema, nameSchema } from './schemas.ts';
+import { durationMsSchema, exportIdSchema, hostIdSchema, nameSchema, snapshotIdSchema } from './schemas.ts';
 
 /** The host that a box was placed on, and that host's epoch when it was. */
 export const placementSchema = z.strictObject({ hostId: hostIdSchema, epoch: z.int().positive() });
@@ -10,11 +19,10 @@ export type Placement = z.infer<typeof placementSchema>;
 
 const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
   z.strictObject({ type: z.literal(type), data });
-const nothing = z.strictObject({});
+const diskCopy = { sizeBytes: z.int().nonnegative(), copy: copyMethodSchema };
 
-export const consistencySchema = z.enum(['file-system', 'crash']);
 export const healthSchema = z.enum(['none', 'starting', 'healthy', 'unhealthy']);
-export const bracketSchema = z.enum(['snapshot', 'clone', 'export']);
+export type Health = z.infer<typeof healthSchema>;
 /** `graceful`: the guest ended by itself; `terminated`: after SIGTERM; `killed`: after SIGKILL; `already-dead`. */
 export const stopMannerSchema = z.enum(['graceful', 'terminated', 'killed', 'already-dead']);
 
@@ -26,7 +34,16 @@ export const stopMannerSchema = z.enum(['graceful', 'terminated', 'killed', 'alr
  * any pause before a retry are counted in.
  */
 export const boxEventSchema = z.discriminatedUnion('type', [
-  event('box.created', z.strictObject({ name: nameSchema, options: boxOptionsSchema })),
+  /** `origin`: it has a disk already, on the host that `placement` names, and begins as stopped. */
+  event(
+    'box.created',
+    z.strictObject({
+      name: nameSchema,
+      options: boxOptionsSchema,
+      origin: z.strictObject({ from: originSchema, placement: placementSchema }).optional(),
+    }),
+  ),
+  event('box.renamed', z.strictObject({ name: nameSchema })),
 
   /** `generation` counts the starts of this box: 1, 2, … */
   event(
@@ -35,6 +52,8 @@ export const boxEventSchema = z.discriminatedUnion('type', [
       placement: placementSchema,
       generation: z.int().positive(),
       timeoutMs: durationMsSchema,
+      /** By the restart policy: which restart in a row it is, and how long it is put off. */
+      restart: z.strictObject({ attempt: z.int().positive(), delayMs: durationMsSchema }).optional(),
     }),
   ),
   event(
@@ -43,7 +62,14 @@ export const boxEventSchema = z.discriminatedUnion('type', [
   ),
   event('box.startFailed', z.strictObject({ failure: failureSchema })),
 
-  event('box.stopRequested', z.strictObject({ timeoutMs: durationMsSchema, thenRemove: z.boolean() })),
+  event(
+    'box.stopRequested',
+    z.strictObject({
+      timeoutMs: durationMsSchema,
+      thenRemove: z.boolean(),
+      thenStart: z.boolean().optional(),
+    }),
+  ),
   /** A step of the stop could not be done; the stop is tried again. */
   event('box.stopFailed', z.strictObject({ failure: failureSchema, timeoutMs: durationMsSchema })),
   event(
@@ -53,7 +79,11 @@ export const boxEventSchema = z.discriminatedUnion('type', [
   /** The box ended by itself, seen live or at its host's next start. */
   event('box.exited', z.strictObject({ exit: exitSchema })),
 
-  event('box.pauseRequested', z.strictObject({ timeoutMs: durationMsSchema })),
+  /** `maxDurationMs`: the box is resumed when it has been paused for so long. */
+  event(
+    'box.pauseRequested',
+    z.strictObject({ timeoutMs: durationMsSchema, maxDurationMs: durationMsSchema.optional() }),
+  ),
   event(
     'box.paused',
     z.strictObject({ consistency: consistencySchema, freezeFailure: failureSchema.optional() }),
@@ -68,9 +98,77 @@ export const boxEventSchema = z.discriminatedUnion('type', [
   /** `diskAbandoned`: the host was lost, so the disk could not be removed with the box. */
   event('box.removed', z.strictObject({ diskAbandoned: z.boolean() })),
 
-  event('box.healthChanged', z.strictObject({ health: healthSchema })),
-  event('box.bracketOpened', z.strictObject({ operation: bracketSchema })),
-  event('box.bracketClosed', nothing),
+  /** `failure`: what the last probe came to, where it failed. */
+  event('box.healthChanged', z.strictObject({ health: healthSchema, failure: failureSchema.optional() })),
+
+  event(
+    'box.snapshotRequested',
+    z.strictObject({
+      snapshotId: snapshotIdSchema,
+      name: snapshotNameSchema,
+      consistency: consistencyWishSchema,
+      timeoutMs: durationMsSchema,
+    }),
+  ),
+  event(
+    'box.snapshotCreated',
+    z.strictObject({
+      snapshotId: snapshotIdSchema,
+      name: snapshotNameSchema,
+      bracket: bracketReportSchema,
+      ...diskCopy,
+    }),
+  ),
+  event('box.snapshotFailed', z.strictObject({ snapshotId: snapshotIdSchema, failure: failureSchema })),
+  event(
+    'box.snapshotRemovalRequested',
+    z.strictObject({ snapshotId: snapshotIdSchema, timeoutMs: durationMsSchema }),
+  ),
+  event('box.snapshotRemoved', z.strictObject({ snapshotId: snapshotIdSchema })),
+  event(
+    'box.snapshotRemovalFailed',
+    z.strictObject({ snapshotId: snapshotIdSchema, failure: failureSchema }),
+  ),
+  event(
+    'box.restoreRequested',
+    z.strictObject({ snapshotId: snapshotIdSchema, timeoutMs: durationMsSchema }),
+  ),
+  event('box.restored', z.strictObject({ snapshotId: snapshotIdSchema, ...diskCopy })),
+  event('box.restoreFailed', z.strictObject({ snapshotId: snapshotIdSchema, failure: failureSchema })),
+  event(
+    'box.cloneRequested',
+    z.strictObject({
+      clones: z.array(cloneSchema).min(1),
+      consistency: consistencyWishSchema,
+      timeoutMs: durationMsSchema,
+    }),
+  ),
+  /** Committed together with the `box.created` of each clone. */
+  event(
+    'box.cloned',
+    z.strictObject({ clones: z.array(cloneSchema).min(1), bracket: bracketReportSchema, ...diskCopy }),
+  ),
+  event('box.cloneFailed', z.strictObject({ clones: z.array(cloneSchema).min(1), failure: failureSchema })),
+  event(
+    'box.exportRequested',
+    z.strictObject({
+      exportId: exportIdSchema,
+      includeEnv: z.boolean(),
+      consistency: consistencyWishSchema,
+      timeoutMs: durationMsSchema,
+    }),
+  ),
+  /** `sizeBytes` and `sha256` (hexadecimal) are those of the archive. */
+  event(
+    'box.exported',
+    z.strictObject({
+      exportId: exportIdSchema,
+      bracket: bracketReportSchema,
+      sizeBytes: z.int().nonnegative(),
+      sha256: z.string(),
+    }),
+  ),
+  event('box.exportFailed', z.strictObject({ exportId: exportIdSchema, failure: failureSchema })),
 
   event('box.lost', z.strictObject({ placement: placementSchema })),
   /** The host of a lost box is back: `process` if it still runs there. */

@@ -28,6 +28,27 @@ export const absolutePathSchema = boundedText(limits.pathMaxBytes).refine(
   'must be an absolute path',
 );
 
+const timerMsSchema = z.int().min(limits.timerMinMs).max(limits.timerMaxMs);
+
+/** How the health of a running box is found out. */
+const healthCheckSchema = z.strictObject({
+  /** Program and arguments that are run in the box; healthy when it exits with 0. Empty: its guest is asked to answer. */
+  command: z.array(boundedText(limits.envValueMaxBytes)).max(limits.healthCommandMax).default([]),
+  intervalMs: timerMsSchema.default(limits.probeIntervalMs),
+  timeoutMs: timerMsSchema.default(limits.probeTimeoutMs),
+  /** Failures in a row that make a box unhealthy. */
+  retries: z.int().min(1).max(100).default(limits.probeRetries),
+  /** After the start, in which failures do not count. */
+  startPeriodMs: z.int().nonnegative().max(limits.timerMaxMs).default(limits.probeStartPeriodMs),
+});
+
+/** When a box that ended by itself is started again: never, when it did not exit with 0, or in any case. */
+const restartSchema = z.strictObject({
+  policy: z.enum(['no', 'on-failure', 'always']),
+  /** Restarts in a row before it is left stopped; unlimited when not given. */
+  maxRetries: z.int().min(1).max(limits.restartsMax).optional(),
+});
+
 /**
  * What a box is made to be; never changes after `box.created`. Parsing fills in every default, so what is recorded says
  * in full what was asked for.
@@ -46,5 +67,13 @@ export const boxOptionsSchema = z.strictObject({
   network: z.enum(['none', 'host']).default('none'),
   /** Whether exec and copy start the box when it is not running. */
   autoStart: z.boolean().default(true),
+  healthCheck: healthCheckSchema.optional(),
+  restart: restartSchema.default({ policy: 'no' }),
+  /** Stops the box when no exec or copy has run in it for so long. */
+  idleTimeoutMs: timerMsSchema.optional(),
+  /** Stops the box so long after its start. */
+  maxLifetimeMs: timerMsSchema.optional(),
+  /** Removes the box once it has run and ended, unless it is started again. */
+  autoRemove: z.boolean().default(false),
 });
 export type BoxOptions = z.infer<typeof boxOptionsSchema>;

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { limits } from '../kernel/limits.ts';
-import { placementSchema } from './box-events.ts';
+import { healthSchema, placementSchema } from './box-events.ts';
 import { boxOptionsSchema } from './box-options.ts';
 import { copyPlaceSchema, copyTotalsSchema } from './copy-events.ts';
+import { cloneSchema, consistencyWishSchema, snapshotNameSchema } from './disk-operations.ts';
 import { effectOutcomeSchema } from './effects.ts';
 import { execSpecSchema } from './exec-events.ts';
 import { failureSchema } from './failure.ts';
@@ -15,12 +16,16 @@ import {
   durationMsSchema,
   effectIdSchema,
   execIdSchema,
+  exportIdSchema,
   hostIdSchema,
   nameSchema,
+  snapshotIdSchema,
 } from './schemas.ts';
 
 const boxCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Type, fields: Fields) =>
   z.strictObject({ type: z.literal(type), boxId: boxIdSchema, ...fields });
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits');
 
 /** Milliseconds that a box may take to shut down by itself. */
 export const stopTimeoutSchema = durationMsSchema.max(
@@ -31,13 +36,45 @@ export const stopTimeoutSchema = durationMsSchema.max(
 /** What a box can be asked to do, by its users and by the system itself. */
 const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.create', { name: nameSchema, options: boxOptionsSchema }),
+  /** `archive`: what the disk was unpacked from, which is on the host that `placement` names. */
+  boxCommand('box.import', {
+    name: nameSchema,
+    options: boxOptionsSchema,
+    placement: placementSchema,
+    archive: z.strictObject({ sha256: sha256Schema, sizeBytes: z.int().nonnegative() }),
+  }),
+  boxCommand('box.rename', { name: nameSchema }),
   /** `placement` is chosen before the command enters; the statechart uses it only if it starts the box. */
   boxCommand('box.start', { placement: placementSchema }),
   /** `timeoutMs`: how long the box may take to shut down by itself before it is made to. */
   boxCommand('box.stop', { timeoutMs: stopTimeoutSchema.optional() }),
-  boxCommand('box.pause', {}),
+  /** Stops the box if it runs, then starts it; `placement` as for a start. */
+  boxCommand('box.restart', { placement: placementSchema, timeoutMs: stopTimeoutSchema.optional() }),
+  /** `maxDurationMs`: resumed when it has been paused for so long. */
+  boxCommand('box.pause', {
+    maxDurationMs: durationMsSchema.min(limits.timerMinMs).max(limits.timerMaxMs).optional(),
+  }),
   boxCommand('box.resume', {}),
   boxCommand('box.remove', { force: z.boolean().default(false) }),
+
+  boxCommand('box.snapshot', {
+    snapshotId: snapshotIdSchema,
+    name: snapshotNameSchema,
+    consistency: consistencyWishSchema.default('best-effort'),
+  }),
+  /** `snapshot`: its id or its name. */
+  boxCommand('box.removeSnapshot', { snapshot: z.string() }),
+  boxCommand('box.restore', { snapshot: z.string() }),
+  boxCommand('box.clone', {
+    clones: z.array(cloneSchema).min(1).max(limits.clonesMax),
+    consistency: consistencyWishSchema.default('best-effort'),
+  }),
+  /** `includeEnv`: without it no value of the box's environment leaves it, as some may be secrets. */
+  boxCommand('box.export', {
+    exportId: exportIdSchema,
+    includeEnv: z.boolean().default(false),
+    consistency: consistencyWishSchema.default('best-effort'),
+  }),
 
   /** An effect's outcome. Heard only while the box still waits for exactly this effect. */
   boxCommand('box.settleEffect', {
@@ -45,8 +82,18 @@ const boxCommandSchema = z.discriminatedUnion('type', [
     generation: z.int().nonnegative(),
     outcome: effectOutcomeSchema,
   }),
-  /** The host saw the box's process end. */
-  boxCommand('box.reportExit', { generation: z.int().positive(), exit: exitSchema }),
+  /** The host saw the box's process end. `placement`: itself, where a restart would be. */
+  boxCommand('box.reportExit', {
+    generation: z.int().positive(),
+    exit: exitSchema,
+    placement: placementSchema,
+  }),
+  /** The host's probes of the box came to another finding. */
+  boxCommand('box.reportHealth', {
+    generation: z.int().positive(),
+    health: healthSchema,
+    failure: failureSchema.optional(),
+  }),
 ]);
 export type BoxCommand = z.infer<typeof boxCommandSchema>;
 

@@ -1,18 +1,29 @@
 import { z } from 'zod';
-import { consistencySchema, placementSchema, stopMannerSchema } from './box-events.ts';
+import { placementSchema, stopMannerSchema } from './box-events.ts';
 import { boxOptionsSchema } from './box-options.ts';
+import {
+  bracketPlanSchema,
+  bracketReportSchema,
+  cloneSchema,
+  consistencySchema,
+  copyMethodSchema,
+} from './disk-operations.ts';
 import { failureSchema } from './failure.ts';
 import { exitSchema, processIdentitySchema, stagesSchema } from './process.ts';
 import {
   boxIdSchema,
   durationMsSchema,
   effectIdSchema,
+  exportIdSchema,
   nameSchema,
+  snapshotIdSchema,
   tenantIdSchema,
   timestampSchema,
 } from './schemas.ts';
 
 const process = processIdentitySchema.nullable();
+const diskCopy = { sizeBytes: z.int().nonnegative(), copy: copyMethodSchema };
+const inBracket = { bracket: bracketReportSchema };
 
 /**
  * What each effect needs to know, and what it brings back when it succeeds: the one table from which intents,
@@ -38,6 +49,32 @@ export const effectKinds = {
   },
   'disk.remove': {
     args: z.strictObject({}),
+    result: z.strictObject({}),
+  },
+  'disk.snapshot': {
+    args: z.strictObject({ snapshotId: snapshotIdSchema, plan: bracketPlanSchema }),
+    result: z.strictObject({ ...inBracket, ...diskCopy }),
+  },
+  'disk.restore': {
+    args: z.strictObject({ snapshotId: snapshotIdSchema }),
+    result: z.strictObject(diskCopy),
+  },
+  /** A disk for each of the clones, all as the box's was at one moment. */
+  'disk.clone': {
+    args: z.strictObject({ clones: z.array(cloneSchema).min(1), plan: bracketPlanSchema }),
+    result: z.strictObject({ ...inBracket, ...diskCopy }),
+  },
+  'disk.export': {
+    args: z.strictObject({
+      exportId: exportIdSchema,
+      name: nameSchema,
+      options: boxOptionsSchema,
+      plan: bracketPlanSchema,
+    }),
+    result: z.strictObject({ ...inBracket, sizeBytes: z.int().nonnegative(), sha256: z.string() }),
+  },
+  'snapshot.remove': {
+    args: z.strictObject({ snapshotId: snapshotIdSchema }),
     result: z.strictObject({}),
   },
 } as const;
@@ -82,6 +119,11 @@ export const effectIntentSchema = z.discriminatedUnion('kind', [
   intent('vm.pause'),
   intent('vm.resume'),
   intent('disk.remove'),
+  intent('disk.snapshot'),
+  intent('disk.restore'),
+  intent('disk.clone'),
+  intent('disk.export'),
+  intent('snapshot.remove'),
 ]);
 export type EffectIntent = z.infer<typeof effectIntentSchema>;
 
@@ -104,5 +146,10 @@ export const effectOutcomeSchema = z.discriminatedUnion('kind', [
   outcome('vm.pause'),
   outcome('vm.resume'),
   outcome('disk.remove'),
+  outcome('disk.snapshot'),
+  outcome('disk.restore'),
+  outcome('disk.clone'),
+  outcome('disk.export'),
+  outcome('snapshot.remove'),
 ]);
 export type EffectOutcome = z.infer<typeof effectOutcomeSchema>;

@@ -1,5 +1,12 @@
 import type { EffectHandlers } from '../effects/effect-handler.ts';
 import { bootHandler } from './boot-handler.ts';
+import {
+  cloneHandler,
+  exportHandler,
+  restoreHandler,
+  snapshotHandler,
+  snapshotRemovalHandler,
+} from './disk-handlers.ts';
 import { pauseHandler, resumeHandler } from './pause-handlers.ts';
 import { shutdownHandler } from './shutdown-handler.ts';
 import type { Workshop } from './workshop.ts';
@@ -17,4 +24,9 @@ export const effectHandlers = (shop: Workshop): EffectHandlers => ({
     await shop.driver.removeDisk(boxId);
     return {};
   },
+  'disk.snapshot': snapshotHandler(shop),
+  'disk.restore': restoreHandler(shop),
+  'disk.clone': cloneHandler(shop),
+  'disk.export': exportHandler(shop),
+  'snapshot.remove': snapshotRemovalHandler(shop),
 });

@@ -16,6 +16,7 @@ import type { Clock } from '../kernel/ports.ts';
 import { effectHandlers } from './effect-handlers.ts';
 import type { GuestRegistry } from './guests.ts';
 import type { HostBoxes } from './host-boxes.ts';
+import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 import type { UsageMeter } from './usage-meter.ts';
 import type { StepLimits } from './workshop.ts';
@@ -35,6 +36,9 @@ export interface HostOptions {
   readonly log: Logger;
   readonly crash: CrashProbe;
   readonly limits: StepLimits;
+  readonly progress: ProgressBoard;
+  /** Of boxledger. */
+  readonly version: string;
   readonly backoff: Backoff;
   /** Effects that may run at once. */
   readonly concurrency: number;
@@ -69,7 +73,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   log.info({ hostId, epoch, handedBack: handedBack.length }, 'host joined');
 
   const look = (boxId: BoxId) => void runner.whileAlone(boxId, () => supervisor.check(boxId));
-  const supervisor = new Supervisor({ ...options, lookAgain: look });
+  const supervisor = new Supervisor({ ...options, epoch, lookAgain: look });
   const runner: EffectRunner = new EffectRunner({
     ...options,
     epoch,

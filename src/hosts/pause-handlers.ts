@@ -1,8 +1,6 @@
-import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
-import type { EffectResult } from '../events/effects.ts';
-import { type Failure, failureOf } from '../events/failure.ts';
+import type { EffectHandler } from '../effects/effect-handler.ts';
 import type { BoxId } from '../kernel/ids.ts';
-import { withinLimit } from './time-limit.ts';
+import { quiesce, thaw } from './quiesce.ts';
 import type { Workshop } from './workshop.ts';
 
 /** File systems first, as well as the guest can, then the processes. When the latter fails, the box runs on as before. */
@@ -13,7 +11,7 @@ export const pauseHandler =
     const { boxId } = context.intent;
     // An attempt before this one may have frozen the guest, which then could not be asked.
     if (context.attempt > 1) await driver.unfreeze(boxId, process);
-    const quiesced = await quiesce(shop, context);
+    const quiesced = await quiesce(shop, boxId, context.signal);
     try {
       context.signal.throwIfAborted();
       await driver.freeze(boxId, process);
@@ -31,40 +29,6 @@ export const resumeHandler =
     const thawFailure = await thaw(shop, boxId, signal);
     return thawFailure === undefined ? {} : { thawFailure };
   };
-
-const quiesce = async (
-  { guests, limits }: Workshop,
-  { intent: { boxId }, signal }: EffectContext<'vm.pause'>,
-): Promise<EffectResult<'vm.pause'>> => {
-  const guest = guests.of(boxId);
-  if (guest === null) return { consistency: 'crash' };
-  try {
-    const { frozen, detail } = await withinLimit('quiesce', limits.freezeMs, signal, (limited) =>
-      guest.quiesce(limited),
-    );
-    return frozen
-      ? { consistency: 'file-system' }
-      : { consistency: 'crash', freezeFailure: { code: 'Unsupported', message: detail } };
-  } catch (error) {
-    return { consistency: 'crash', freezeFailure: failureOf(error) };
-  }
-};
-
-/** Undefined when the guest has thawed, or there is none. */
-export const thaw = async (
-  { guests, limits }: Pick<Workshop, 'guests' | 'limits'>,
-  boxId: BoxId,
-  signal: AbortSignal,
-): Promise<Failure | undefined> => {
-  const guest = guests.of(boxId);
-  if (guest === null) return undefined;
-  try {
-    await withinLimit('thaw', limits.thawMs, signal, (limited) => guest.thaw(limited));
-    return undefined;
-  } catch (error) {
-    return failureOf(error);
-  }
-};
 
 /** Whatever was reached is taken back, also when the effect was broken off: its signal does not count here. */
 const undoPause = async (shop: Workshop, boxId: BoxId, unfreeze: () => Promise<void>): Promise<void> => {

@@ -9,12 +9,14 @@ import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { type BoxId, commandId, type HostId } from '../kernel/ids.ts';
 import type { GuestRegistry } from './guests.ts';
 import type { HostBoxes } from './host-boxes.ts';
-import { thaw } from './pause-handlers.ts';
+import { thaw } from './quiesce.ts';
 import { remedyFor } from './reconcile.ts';
 import type { StepLimits } from './workshop.ts';
 
 export interface SupervisorOptions {
   readonly hostId: HostId;
+  /** Of the host's present join. */
+  readonly epoch: number;
   readonly driver: Driver;
   readonly guests: GuestRegistry;
   readonly door: CommandDoor;
@@ -142,11 +144,11 @@ export class Supervisor {
   /** While the box is being stopped its end is the stop's to report, and this is refused. */
   async #reportExit(view: BoxView | undefined, boxId: BoxId, exit: Exit) {
     if (view === undefined) return;
-    const { door, guests, hostId, log } = this.#options;
+    const { door, guests, hostId, epoch, log } = this.#options;
     const { generation, tenant } = view;
     const answer = await this.#persist('the end of a box', () =>
       door.submit(
-        { type: 'box.reportExit', boxId, generation, exit },
+        { type: 'box.reportExit', boxId, generation, exit, placement: { hostId, epoch } },
         {
           tenant,
           actor: { kind: 'system', id: `host/${hostId}` },

@@ -3,6 +3,7 @@ import type { Driver } from '../drivers/driver.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { GuestRegistry } from './guests.ts';
+import type { ProgressBoard } from './progress.ts';
 import type { UsageMeter } from './usage-meter.ts';
 
 /** How long each step may take, in milliseconds. */
@@ -28,4 +29,7 @@ export interface Workshop {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: StepLimits;
+  readonly progress: ProgressBoard;
+  /** Of boxledger, for what is kept beyond it. */
+  readonly version: string;
 }

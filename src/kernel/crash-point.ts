@@ -24,10 +24,24 @@ export const archiveCrashPoints = [
   'archive.dropped',
 ] as const;
 
+/** The same within an operation on a box's disk, in the order in which they are passed. */
+export const diskCrashPoints = [
+  'bracket.frozen',
+  'bracket.paused',
+  'bracket.copied',
+  'bracket.resumed',
+  'snapshot.kept',
+  'clone.some',
+  'clone.all',
+  'export.written',
+  'restore.done',
+] as const;
+
 export type CrashPoint =
   | (typeof crashPoints)[number]
   | (typeof checkpointCrashPoints)[number]
-  | (typeof archiveCrashPoints)[number];
+  | (typeof archiveCrashPoints)[number]
+  | (typeof diskCrashPoints)[number];
 
 /** Called when a crash point is passed, with the effect's or command's kind. Does nothing outside the fault tests. */
 export type CrashProbe = (point: CrashPoint, kind: string) => void;

@@ -4,6 +4,10 @@ export type BoxId = Brand<string, 'BoxId'>;
 export type ExecId = Brand<string, 'ExecId'>;
 export type CopyId = Brand<string, 'CopyId'>;
 export type HostId = Brand<string, 'HostId'>;
+/** A box's disk as it was at one moment. */
+export type SnapshotId = Brand<string, 'SnapshotId'>;
+/** One box archive that a host made. */
+export type ExportId = Brand<string, 'ExportId'>;
 export type EffectId = Brand<string, 'EffectId'>;
 export type CommandId = Brand<string, 'CommandId'>;
 export type CorrelationId = Brand<string, 'CorrelationId'>;
@@ -24,6 +28,8 @@ export const boxIdPattern = new RegExp(`^bx_${random}$`);
 const execIdPattern = new RegExp(`^ex_${random}$`);
 const copyIdPattern = new RegExp(`^cp_${random}$`);
 const hostIdPattern = new RegExp(`^hs_${random}$`);
+export const snapshotIdPattern = new RegExp(`^sn_${random}$`);
+export const exportIdPattern = new RegExp(`^xp_${random}$`);
 /** Printable ASCII without white space: it travels in headers and job payloads. */
 const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** As Docker's container names, but at most 63 bytes. */
@@ -44,6 +50,8 @@ export const boxId = parser<BoxId>('box id', boxIdPattern);
 export const execId = parser<ExecId>('exec id', execIdPattern);
 export const copyId = parser<CopyId>('copy id', copyIdPattern);
 export const hostId = parser<HostId>('host id', hostIdPattern);
+export const snapshotId = parser<SnapshotId>('snapshot id', snapshotIdPattern);
+export const exportId = parser<ExportId>('export id', exportIdPattern);
 export const effectId = parser<EffectId>('effect id', effectIdPattern);
 export const commandId = parser<CommandId>('command id', commandIdPattern);
 export const correlationId = parser<CorrelationId>('correlation id', commandIdPattern);

@@ -6,6 +6,7 @@ export const limits = {
   reasonMaxBytes: 1024,
   commandIdMaxBytes: 128,
   pathMaxBytes: 4096,
+  fileNameMaxBytes: 255,
 
   cpusMin: 0.01,
   cpusMax: 256,
@@ -19,6 +20,22 @@ export const limits = {
   labelsMax: 64,
   labelKeyMaxBytes: 128,
   labelValueMaxBytes: 256,
+
+  snapshotNameMaxBytes: 255,
+  /** Of one box. */
+  snapshotsMax: 128,
+  /** Made by one call. */
+  clonesMax: 64,
+
+  healthCommandMax: 64,
+  probeIntervalMs: 30_000,
+  probeTimeoutMs: 10_000,
+  probeRetries: 3,
+  probeStartPeriodMs: 60_000,
+  /** Shortest interval and time limit of a health probe, and shortest limit of idle time, lifetime or a pause. */
+  timerMinMs: 100,
+  timerMaxMs: 365 * 24 * 60 * 60 * 1000,
+  restartsMax: 1_000_000,
 
   execArgsMax: 4096,
   execArgsTotalMaxBytes: 1_048_576,
@@ -50,10 +67,22 @@ export const limits = {
   stopTimeoutMaxMs: 60 * 60 * 1000,
   /** What an effect's deadline allows on top of the work itself: waiting in the queue, and clearing up after a failure. */
   effectMarginMs: 60_000,
+  /** Longest time that a snapshot, restore, clone or export may take. */
+  diskOperationTimeoutMs: 60 * 60 * 1000,
+  /** Pause before a box that ended is started again by its restart policy: the first, doubling up to the last. */
+  restartFirstDelayMs: 1_000,
+  restartMaxDelayMs: 60_000,
+  /** A box that was up for so long begins with the first pause again. */
+  restartResetAfterMs: 5 * 60 * 1000,
   /** Pause before an effect is asked for again after a failure: the first, doubling up to the last. */
   retryFirstDelayMs: 1_000,
   retryMaxDelayMs: 60_000,
   consoleTailBytes: 8 * 1024,
+
+  /** What an import takes at most, whatever the archive declares. */
+  archiveEntriesMax: 1_000_000,
+  archiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
+  archiveManifestMaxBytes: 1024 * 1024,
   /** All that is kept of a box's console. */
   consoleMaxBytes: 1024 * 1024,
 } as const;

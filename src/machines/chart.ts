@@ -3,7 +3,7 @@ import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 import { assert } from '../kernel/assert.ts';
 import { type EffectId, type StreamId, type TenantId, type Version, version } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
-import type { Decision, DecisionContext } from './decision.ts';
+import type { Begun, Decision, DecisionContext } from './decision.ts';
 
 /** What a statechart looks at of an event: what the log records, less what the store adds to it. */
 export type ChartEvent<Event extends DomainEvent> = Event & {
@@ -67,9 +67,22 @@ export const propose = <State, Event extends DomainEvent>(
 export const accepted = <State, Event extends DomainEvent>(
   { state, events: [first, ...rest], effects }: Draft<State, Event>,
   cancels: readonly EffectId[] = [],
+  begins: readonly Begun<State, Event>[] = [],
 ): Decision<State, Event> => {
   assert(state !== undefined && first !== undefined, 'a decision without an event cannot be accepted');
-  return { kind: 'accepted', events: [first, ...rest], effects, cancels, state };
+  return { kind: 'accepted', events: [first, ...rest], effects, cancels, state, begins };
+};
+
+/** A draft of a stream that is to be new. It asks for no effects: those are asked for by streams that are known. */
+export const begun = <State, Event extends DomainEvent>({
+  streamId,
+  state,
+  events: [first, ...rest],
+  effects,
+}: Draft<State, Event>): Begun<State, Event> => {
+  assert(state !== undefined && first !== undefined, 'a stream does not begin without an event');
+  assert(effects.length === 0, `${streamId} asks for effects with its first events`);
+  return { streamId, events: [first, ...rest], state };
 };
 
 /** The state after an event of the log, which the statechart must have been able to take. */

@@ -1,8 +1,15 @@
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent } from '../events/envelope.ts';
 import type { Refusal } from '../kernel/errors.ts';
-import type { EffectId, TenantId, Version } from '../kernel/ids.ts';
+import type { EffectId, StreamId, TenantId, Version } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
+
+/** A new stream that commits together with the events of the one that was decided on. */
+export interface Begun<State, Event extends DomainEvent> {
+  readonly streamId: StreamId;
+  readonly events: readonly [Event, ...Event[]];
+  readonly state: State;
+}
 
 /**
  * A statechart's answer to a command. `already-so` is success with nothing to append. Effects are what the accepted
@@ -16,6 +23,8 @@ export type Decision<State, Event extends DomainEvent> =
       readonly cancels: readonly EffectId[];
       /** The state after the events. */
       readonly state: State;
+      /** New streams of the same kind. */
+      readonly begins: readonly Begun<State, Event>[];
     }
   | { readonly kind: 'already-so' }
   | { readonly kind: 'refused'; readonly refusal: Refusal };

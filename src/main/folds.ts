@@ -1,6 +1,6 @@
 import { aggregateForStream } from '../commands/aggregates.ts';
+import { boxRow } from '../commands/stream-append.ts';
 import { fingerprintOf } from '../commands/stream-states.ts';
-import { boxRow } from '../commands/submit.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
 import type { StreamId } from '../kernel/ids.ts';
 import type { Folded, Folding } from '../store/rebuild.ts';

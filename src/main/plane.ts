@@ -2,6 +2,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { EventEmitter } from 'eventemitter3';
 import type { Logger } from 'pino';
 import { type ApiServer, createApiServer } from '../api/server.ts';
+import { packageVersion } from '../cli/commands/version.ts';
 import type { CommandDoor, CommandMemory } from '../commands/door.ts';
 import { Explainer } from '../commands/explainer.ts';
 import { Listeners, type ListenOptions } from '../commands/listeners.ts';
@@ -21,6 +22,7 @@ import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
 import { reportLostExecs } from '../hosts/lost-execs.ts';
+import { ProgressBoard } from '../hosts/progress.ts';
 import { UsageMeter } from '../hosts/usage-meter.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
@@ -75,8 +77,9 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
   try {
     const { door, memory, feed, asked, tally } = openCommandSide(options, teardown);
     const guests = new GuestRegistry(options.driver, connectGuest);
+    const progress = new ProgressBoard();
     const meter = new UsageMeter(options.driver, systemClock, log);
-    const host = await joinHost(options, { door, guests, meter });
+    const host = await joinHost(options, { door, guests, meter, progress });
     asked.on('effects', (effects) => host.notice(effects));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const lost = await reportLostExecs(store.execs, door, host.hostId);
@@ -91,7 +94,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
-    const api = openApi(options, { door, memory, feed, guests, meter, host, tally });
+    const api = openApi(options, { door, memory, feed, guests, meter, host, tally, progress });
     teardown.add('api', () => api.close(closeTimeoutMs));
     const listen = (from: ListenOptions['from']) => {
       const listeners = new Listeners(feed, store.log, {
@@ -139,7 +142,7 @@ const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, te
   return { door, memory: ownDoor, feed: new LogFeed(store.log, tail), asked, tally };
 };
 
-type HostSide = Pick<ApiSide, 'door' | 'guests' | 'meter'>;
+type HostSide = Pick<ApiSide, 'door' | 'guests' | 'meter' | 'progress'>;
 
 const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
   startHost({
@@ -151,6 +154,7 @@ const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
     outbox: options.store.outbox,
     clock: systemClock,
     limits: defaultStepLimits,
+    version: packageVersion(),
     backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
     concurrency: effectsAtOnce,
     leaseMs,
@@ -163,6 +167,7 @@ interface ApiSide {
   readonly guests: GuestRegistry;
   readonly meter: UsageMeter;
   readonly host: Host;
+  readonly progress: ProgressBoard;
   readonly tally: ServiceTally;
 }
 

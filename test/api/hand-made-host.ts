@@ -17,6 +17,7 @@ import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
+import { someBracket, someCopy } from '../support/plane.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 import { type RunningApi, startApi, unreachableDeps } from './api-under-test.ts';
 
@@ -38,6 +39,11 @@ const results = {
   'vm.pause': { consistency: 'file-system' },
   'vm.resume': {},
   'disk.remove': {},
+  'disk.snapshot': { bracket: someBracket, ...someCopy },
+  'disk.restore': someCopy,
+  'disk.clone': { bracket: someBracket, ...someCopy },
+  'disk.export': { bracket: someBracket, sizeBytes: 1, sha256: '0'.repeat(64) },
+  'snapshot.remove': {},
 } as const;
 
 export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): Promise<HandMade> => {

@@ -13,9 +13,9 @@ export interface DriverHarness {
   another(): Promise<Driver>;
   /** Lets the box's program exit with that code by itself. */
   exitByItself(box: BoxId, code: number): Promise<void>;
-  /** Leaves a mark on the disk of a running box, and finds it there again. */
-  markDisk(box: BoxId): Promise<void>;
-  diskIsMarked(box: BoxId): Promise<boolean>;
+  /** Puts a file on the disk of a box, running or not, and reads it; undefined for none. */
+  writeDisk(box: BoxId, name: string, text: string): Promise<void>;
+  readDisk(box: BoxId, name: string): Promise<string | undefined>;
   /** What the host still has of the box but its disk: processes, mounts, cgroups, sockets. */
   leavings(box: BoxId): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -79,12 +79,12 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
 
     test('a boot of a later generation ends the earlier one and keeps the disk', async () => {
       const { id, process } = await bootNew();
-      await harness.markDisk(id);
+      await harness.writeDisk(id, 'mark', 'here');
       const second = await driver.boot(specOf(id, 2), never);
       expect(second.tookOver).toBe(false);
       expect(second.process).not.toEqual(process);
       expect(await driver.observe(id)).toMatchObject({ kind: 'running', generation: 2 });
-      expect(await harness.diskIsMarked(id)).toBe(true);
+      expect(await harness.readDisk(id, 'mark')).toBe('here');
       expect(await driver.ended(id, process, never)).toEqual({ kind: 'unknown' });
       await driver.kill(id);
     });

@@ -5,23 +5,26 @@ import { expect, test } from 'vitest';
 import { createSimDriver } from '../../src/drivers/sim-driver.ts';
 import { SimWorld } from '../../src/drivers/sim-world.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { driverContract } from '../contract/driver.ts';
+import { type DriverHarness, driverContract } from '../contract/driver.ts';
+import { driverDisksContract } from '../contract/driver-disks.ts';
 import { never, newBoxId, specOf } from './support/spec.ts';
 
-driverContract('the sim driver', async () => {
+const openSimHarness = async (): Promise<DriverHarness> => {
   const world = new SimWorld();
   const driver = createSimDriver({ world });
-  const marked = new Set<string>();
   return {
     driver,
     another: async () => createSimDriver({ world }),
     exitByItself: async (box, code) => driver.exit(box, { kind: 'code', code }),
-    markDisk: async (box) => void marked.add(box),
-    diskIsMarked: async (box) => marked.has(box) && world.get(box).disk,
+    writeDisk: async (box, name, text) => world.set(box, { disk: { ...world.get(box).disk, [name]: text } }),
+    readDisk: async (box, name) => world.get(box).disk?.[name],
     leavings: async () => [],
     close: async () => undefined,
   };
-});
+};
+
+driverContract('the sim driver', openSimHarness);
+driverDisksContract('the sim driver', openSimHarness);
 
 test('a simulated box survives its process by the journal', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-sim-'));

@@ -8,6 +8,7 @@ import type { Exit } from '../../src/events/process.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { type Host, type HostOptions, startHost } from '../../src/hosts/host.ts';
 import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
+import { ProgressBoard } from '../../src/hosts/progress.ts';
 import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import { defaultStepLimits } from '../../src/hosts/workshop.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
@@ -66,6 +67,8 @@ const start = async (options: Partial<HostOptions> = {}) => {
     log: silent,
     crash: noCrash,
     limits: defaultStepLimits,
+    progress: new ProgressBoard(),
+    version: '0.0.0',
     backoff,
     concurrency: 8,
     leaseMs: 30_000,
@@ -192,7 +195,7 @@ test('a box that runs and should not is ended; of one that was removed, nothing 
   await stopHost(first);
   const stranger = randomIds.boxId();
   for (const boxId of [stopped.boxId, removed.boxId, stranger])
-    world.set(boxId, { disk: true, pid: world.newPid(), generation: 1, state: 'running' });
+    world.set(boxId, { disk: {}, pid: world.newPid(), generation: 1, state: 'running' });
   await start();
   expect((await driver.observe(stopped.boxId)).kind).toBe('ended');
   expect((await driver.observe(stranger)).kind).toBe('ended');

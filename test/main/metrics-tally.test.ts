@@ -63,7 +63,10 @@ test('a box is counted as it is created, fails to start and stops, and a repeate
     kind: 'vm.boot',
     outcome: { status: 'succeeded', result: { process: someProcess, stagesMs, tookOver: false } },
   });
-  await door.submit({ type: 'box.reportExit', boxId, generation: 2, exit: { kind: 'code', code: 0 } }, meta);
+  await door.submit(
+    { type: 'box.reportExit', boxId, generation: 2, exit: { kind: 'code', code: 0 }, placement },
+    meta,
+  );
 
   expect(tally).toMatchObject({ boxesCreated: 1, startsFailed: 1, boxesStopped: 1 });
   expect(tally.effects).toEqual([

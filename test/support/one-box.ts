@@ -6,6 +6,7 @@ import type { EffectArgs, EffectIntent, EffectKind } from '../../src/events/effe
 import type { Guest } from '../../src/guest/guest.ts';
 import { effectHandlers } from '../../src/hosts/effect-handlers.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
+import { ProgressBoard } from '../../src/hosts/progress.ts';
 import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
@@ -44,6 +45,8 @@ export const oneBox = (
     clock: systemClock,
     log: silent,
     limits: quick,
+    progress: new ProgressBoard(),
+    version: '0.0.0',
   });
   const context = <Kind extends EffectKind>(kind: Kind, args: EffectArgs<Kind>, generation: number) =>
     ({

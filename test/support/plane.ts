@@ -158,6 +158,9 @@ export const untilAborted = async ({ signal }: Pick<EffectContext<EffectKind>, '
 
 export const someProcess: ProcessIdentity = { pid: 4242, startTime: '1', bootId: 'b' };
 
+export const someBracket = { consistency: 'file-system', freezeMs: 0, pausedMs: 0, thawMs: 0 } as const;
+export const someCopy = { sizeBytes: 1, copy: 'copy' } as const;
+
 /** Handlers of a world in which everything succeeds at once. */
 export const instantHandlers: EffectHandlers = {
   'vm.boot': async () => ({ process: someProcess, stagesMs: {}, tookOver: false }),
@@ -165,6 +168,11 @@ export const instantHandlers: EffectHandlers = {
   'vm.pause': async () => ({ consistency: 'file-system' }),
   'vm.resume': async () => ({}),
   'disk.remove': async () => ({}),
+  'disk.snapshot': async () => ({ bracket: someBracket, ...someCopy }),
+  'disk.restore': async () => someCopy,
+  'disk.clone': async () => ({ bracket: someBracket, ...someCopy }),
+  'disk.export': async () => ({ bracket: someBracket, sizeBytes: 1, sha256: '0'.repeat(64) }),
+  'snapshot.remove': async () => ({}),
 };
 
 /** A door that is not there `times` times, before or after it has done what it was asked. */

@@ -1,6 +1,6 @@
 import { aggregateForStream } from '../../src/commands/aggregates.ts';
+import { boxRow } from '../../src/commands/stream-append.ts';
 import { fingerprintOf } from '../../src/commands/stream-states.ts';
-import { boxRow } from '../../src/commands/submit.ts';
 import type { BoxEvent } from '../../src/events/box-events.ts';
 import type { EffectIntent } from '../../src/events/effects.ts';
 import { type BoxId, boxStream, noVersion, version } from '../../src/kernel/ids.ts';

@@ -49,8 +49,9 @@ const packageHomes: Readonly<Record<string, readonly string[]>> = {
   '@grpc/reflection': ['api'],
   'grpc-health-check': ['api'],
   'nice-grpc-error-details': ['api', 'sdk'],
+  '@toondepauw/node-zstd': ['drivers'],
   xstate: ['machines'],
-  tar: ['tar'],
+  tar: ['tar', 'drivers'],
   commander: ['cli'],
   ora: ['cli'],
 };

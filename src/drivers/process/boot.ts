@@ -11,7 +11,7 @@ import { type BootRecord, readBootRecord, readExit, readIdentity, writeBootRecor
 import { endBox, removeAttempts, removeTrace } from './box-state.ts';
 import { type CgroupHost, cgroupOf, makeCgroup } from './cgroup.ts';
 import { consoleTail } from './console-tail.ts';
-import { ensureDisk } from './disk.ts';
+import { ensureDisk, ownerFor } from './disk.ts';
 import { boxUid, type LaunchBase, type LaunchPlan, launchPlan, writeEtc } from './launch-plan.ts';
 import type { AttemptLayout, BoxLayout } from './layout.ts';
 import { directoryModeFor } from './machine.ts';
@@ -40,8 +40,7 @@ export const bootBox = async (
     signal.throwIfAborted();
   };
   const begun = performance.now();
-  const owner = base.serviceIsRoot ? boxUid : undefined;
-  await ensureDisk(box, owner, directoryModeFor(base));
+  await ensureDisk(box, ownerFor(base), directoryModeFor(base));
   pass('disk');
   const diskMade = performance.now();
 

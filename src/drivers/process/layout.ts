@@ -1,10 +1,16 @@
 import { join } from 'node:path';
-import type { BoxId } from '../../kernel/ids.ts';
+import type { BoxId, ExportId, SnapshotId } from '../../kernel/ids.ts';
 
 /**
  * Where things lie below the data directory:
  *
  *     boxes/ID/disk            the box's home directory, `/home/box` inside: all of the box that lasts
+ *     boxes/ID/disk.replaced   the disk until the one that a restore puts in its place is there (see staging.ts)
+ *     boxes/ID/origin.json     of what the disk was made, unless it began empty
+ *     boxes/ID/snapshots/ID/   a disk as it once was, and its figures
+ *     boxes/ID/staging/        what is not complete yet or not wanted any more
+ *     exports/ID/              a box archive and its figures
+ *     exports/staging/ID/      the same of exports, by box
  *     run/ID/boot.json         the last attempt at a boot
  *     run/ID/agent.sock        the guest agent's socket as the host connects to it
  *     run/ID/NONCE/            that attempt: who runs, how it ended, console, sockets (see boot-record.ts)
@@ -14,16 +20,37 @@ export interface Layout {
   readonly boxes: string;
   readonly run: string;
   readonly scripts: string;
+  readonly exports: string;
+  readonly exportsStaging: string;
   box(id: BoxId): BoxLayout;
+  export(id: ExportId): ExportLayout;
 }
 
 export interface BoxLayout {
   readonly box: string;
   readonly disk: string;
+  readonly replacedDisk: string;
+  readonly origin: string;
+  readonly snapshots: string;
+  readonly staging: string;
+  readonly exportsStaging: string;
   readonly run: string;
   readonly record: string;
   readonly socket: string;
+  snapshot(id: SnapshotId): SnapshotLayout;
   attempt(nonce: string): AttemptLayout;
+}
+
+export interface SnapshotLayout {
+  readonly directory: string;
+  readonly disk: string;
+  readonly figures: string;
+}
+
+export interface ExportLayout {
+  readonly directory: string;
+  readonly archive: string;
+  readonly figures: string;
 }
 
 export interface AttemptLayout {
@@ -53,15 +80,27 @@ export interface AttemptLayout {
 export const layoutOf = (dataDir: string): Layout => {
   const boxes = join(dataDir, 'boxes');
   const run = join(dataDir, 'run');
+  const exports = join(dataDir, 'exports');
+  const exportsStaging = join(exports, 'staging');
   return {
     boxes,
     run,
     scripts: join(run, 'scripts'),
+    exports,
+    exportsStaging,
+    export: (id) => exportIn(join(exports, id)),
     box: (id) => {
       const runOfBox = join(run, id);
+      const box = join(boxes, id);
       return {
-        box: join(boxes, id),
-        disk: join(boxes, id, 'disk'),
+        box,
+        disk: join(box, 'disk'),
+        replacedDisk: join(box, 'disk.replaced'),
+        origin: join(box, 'origin.json'),
+        snapshots: join(box, 'snapshots'),
+        staging: join(box, 'staging'),
+        exportsStaging: join(exportsStaging, id),
+        snapshot: (snapshot) => snapshotIn(join(box, 'snapshots', snapshot)),
         run: runOfBox,
         record: join(runOfBox, 'boot.json'),
         socket: join(runOfBox, 'agent.sock'),
@@ -70,6 +109,19 @@ export const layoutOf = (dataDir: string): Layout => {
     },
   };
 };
+
+/** Also while it is staged under another name. */
+export const snapshotIn = (directory: string): SnapshotLayout => ({
+  directory,
+  disk: join(directory, 'disk'),
+  figures: join(directory, 'figures.json'),
+});
+
+export const exportIn = (directory: string): ExportLayout => ({
+  directory,
+  archive: join(directory, 'archive.tar.zst'),
+  figures: join(directory, 'figures.json'),
+});
 
 const attemptIn = (directory: string): AttemptLayout => ({
   directory,

@@ -1,11 +1,11 @@
 import { openSync } from 'node:fs';
 import { mkdir, readdir, realpath } from 'node:fs/promises';
-import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
-import { BoxledgerError, type Fault, invalidArgument } from '../../kernel/errors.ts';
+import { BoxledgerError } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
 import { sameProcess } from '../../os/process-identity.ts';
+import { boxRuns } from '../disk-errors.ts';
 import type {
   Booted,
   BootSpec,
@@ -15,6 +15,7 @@ import type {
   Observation,
   ResourceUsage,
 } from '../driver.ts';
+import { ForwardedDisks } from '../forwarded-disks.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
@@ -22,14 +23,17 @@ import { endBox, settle } from './box-state.ts';
 import { findCgroups } from './cgroup.ts';
 import { followConsole } from './console-follow.ts';
 import { consoleTail } from './console-tail.ts';
-import { removeDiskOf } from './disk.ts';
+import { ownerFor, removeDiskOf } from './disk.ts';
+import type { DiskStep } from './disk-context.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
+import { refuseMoreThanTheHostHas } from './host-limits.ts';
 import type { IsolationMode } from './launch-plan.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
-import { chooseMode, isolationOf } from './machine.ts';
+import { chooseMode, directoryModeFor, isolationOf } from './machine.ts';
 import { type BoxProcesses, freezeBox, isBoxFrozen, terminateBox, unfreezeBox } from './members.ts';
+import { ProcessDisks } from './process-disks.ts';
 import { installFiles } from './scripts.ts';
 import { processesOf, usageOf } from './usage.ts';
 
@@ -42,8 +46,8 @@ export interface ProcessDriverOptions {
   readonly nodePath?: string | undefined;
   /** Use this way to keep boxes apart and no other; by default the best that works here. */
   readonly mode?: IsolationMode | undefined;
-  /** Called after each step of a boot, for tests that let the service die there. */
-  readonly passed?: ((step: BootStep) => void) | undefined;
+  /** Called after each step of a boot or of work on a disk, for tests that let the service die there. */
+  readonly passed?: ((step: BootStep | DiskStep) => void) | undefined;
 }
 
 /**
@@ -73,12 +77,14 @@ export const createProcessDriver = async (options: ProcessDriverOptions): Promis
       cgroups,
       passed: options.passed ?? (() => undefined),
     };
-    return new ProcessDriver(
+    const driver = new ProcessDriver(
       layout,
       context,
       isolationOf(chosen, serviceIsRoot, cgroups),
       socketRoot(layout),
     );
+    await driver.setUp();
+    return driver;
   } catch (error) {
     throw asBoxledgerError(error, 'cannot set the process driver up');
   }
@@ -101,19 +107,36 @@ const socketRoot = (layout: Layout): string => {
   );
 };
 
-class ProcessDriver implements Driver {
+interface DriverContext extends BootContext {
+  readonly passed: (step: BootStep | DiskStep) => void;
+}
+
+class ProcessDriver extends ForwardedDisks implements Driver {
   readonly kind = 'process';
+  protected readonly disks: ProcessDisks;
   readonly #layout: Layout;
   readonly #context: BootContext;
   readonly #isolation: Isolation;
   readonly #socketRoot: string;
   readonly #lock = new KeyedLock<BoxId>();
 
-  constructor(layout: Layout, context: BootContext, isolation: Isolation, socketRoot: string) {
+  constructor(layout: Layout, context: DriverContext, isolation: Isolation, socketRoot: string) {
+    super();
     this.#layout = layout;
     this.#context = context;
+    this.disks = new ProcessDisks({
+      layout,
+      owner: ownerFor(context.base),
+      directoryMode: directoryModeFor(context.base),
+      passed: context.passed,
+      atRest: (boxId, work) => this.#atRest(boxId, work),
+    });
     this.#isolation = isolation;
     this.#socketRoot = socketRoot;
+  }
+
+  setUp(): Promise<void> {
+    return this.disks.setUp();
   }
 
   async isolation(): Promise<Isolation> {
@@ -205,14 +228,13 @@ class ProcessDriver implements Driver {
   }
 
   async removeDisk(boxId: BoxId): Promise<void> {
-    await this.#alone(boxId, 'remove the disk', async () => {
-      const box = this.#layout.box(boxId);
-      if ((await settle(boxId, box)).kind === 'up')
-        throw new BoxledgerError('InvalidState', `box ${boxId} runs`, { help: 'Stop it first.' });
-      await endBox(boxId, box);
-      await removeDiskOf(box);
-      await removeTree(box.run);
-    });
+    await this.disks.alone(boxId, 'remove the disk of', undefined, (box) =>
+      this.#atRest(boxId, async () => {
+        await endBox(boxId, box);
+        await removeDiskOf(box);
+        await removeTree(box.run);
+      }),
+    );
   }
 
   guestAddress(boxId: BoxId): string {
@@ -251,6 +273,13 @@ class ProcessDriver implements Driver {
     });
   }
 
+  async #atRest<Result>(boxId: BoxId, work: () => Promise<Result>): Promise<Result> {
+    return this.#alone(boxId, 'work on the disk of', async () => {
+      if ((await settle(boxId, this.#layout.box(boxId))).kind !== 'up') return work();
+      throw boxRuns(boxId);
+    });
+  }
+
   /** One thing at a time is done to a box: each begins with what the one before left. */
   async #alone<Result>(
     boxId: BoxId,
@@ -265,13 +294,3 @@ class ProcessDriver implements Driver {
     }
   }
 }
-
-const refuseMoreThanTheHostHas = ({ options }: BootSpec): void => {
-  const cpus = availableParallelism();
-  const memoryMib = Math.floor(totalmem() / 1024 / 1024);
-  const faults: Fault[] = [];
-  if (options.cpus > cpus) faults.push({ field: 'options.cpus', problem: `the host has ${cpus}` });
-  if (options.memoryMib > memoryMib)
-    faults.push({ field: 'options.memoryMib', problem: `the host has ${memoryMib}` });
-  if (faults.length > 0) throw BoxledgerError.fromRefusal(invalidArgument(faults));
-};

@@ -1,5 +1,6 @@
-import type { BoxEvent, Placement } from '../../events/box-events.ts';
+import type { BoxEvent, Health, Placement } from '../../events/box-events.ts';
 import { type BoxOptions, boxOptionsSchema } from '../../events/box-options.ts';
+import type { Consistency, DiskOperation, Origin, Snapshot } from '../../events/disk-operations.ts';
 import type { EffectKind } from '../../events/effects.ts';
 import type { Failure } from '../../events/failure.ts';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
@@ -7,12 +8,12 @@ import { assert } from '../../kernel/assert.ts';
 import {
   type BoxId,
   boxId,
-  boxOfStream,
   defaultTenant,
   type EffectId,
   effectIdFor,
   idAlphabet,
   idLength,
+  type SnapshotId,
   type TenantId,
 } from '../../kernel/ids.ts';
 import { plusMs, type Timestamp, timestampFromMs } from '../../kernel/time.ts';
@@ -25,6 +26,16 @@ export interface EffectInFlight {
   readonly effectId: EffectId;
   readonly kind: EffectKind;
   readonly deadline: Timestamp;
+}
+
+/** `restart`: down, and then up again. */
+export type Goal = 'none' | 'restart' | 'stop' | 'remove';
+
+/** A pause that was asked for; `since` and what it is worth once it has come about. */
+export interface Pause {
+  readonly maxDurationMs: number | null;
+  readonly since: Timestamp | null;
+  readonly consistency: Consistency;
 }
 
 /** What the statechart remembers of a box besides the state it is in. JSON as it stands. */
@@ -41,9 +52,20 @@ export interface BoxContext {
   /** The process may be frozen: true from the asking for a pause until the box is known to run again. */
   readonly frozen: boolean;
   readonly hasDisk: boolean;
+  readonly origin: Origin | null;
+  readonly snapshots: readonly Snapshot[];
+  /** The snapshot that the disk was last the same as. */
+  readonly standsOn: SnapshotId | null;
   /** How far down the box has been asked to go since its last start. */
-  readonly goal: 'none' | 'stop' | 'remove';
+  readonly goal: Goal;
   readonly effect: EffectInFlight | null;
+  /** What the effect in flight does to the disk, if that is what it is for. */
+  readonly operation: DiskOperation | null;
+  /** Of the present run; kept while the box is paused. */
+  readonly health: Health;
+  readonly pause: Pause | null;
+  /** Restarts in a row by the restart policy. */
+  readonly restarts: number;
   /** How often the effect in flight has been asked for again. */
   readonly retries: number;
   readonly exit: Exit | null;
@@ -64,82 +86,21 @@ export const unborn: BoxContext = {
   process: null,
   frozen: false,
   hasDisk: false,
+  origin: null,
+  snapshots: [],
+  standsOn: null,
   goal: 'none',
   effect: null,
+  operation: null,
+  health: 'none',
+  pause: null,
+  restarts: 0,
   retries: 0,
   exit: null,
   failure: null,
   startedAt: null,
   stoppedAt: null,
 };
-
-/** What an event leaves in the memory of a box, whichever state takes it. Effects are the statechart's affair. */
-export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxContext> => {
-  switch (event.type) {
-    case 'box.created':
-      return {
-        boxId: boxOfStream(event.streamId),
-        tenant: event.tenant,
-        name: event.data.name,
-        options: event.data.options,
-        createdAt: event.occurredAt,
-      };
-    case 'box.startRequested': {
-      const { placement, generation } = event.data;
-      const fresh = { goal: 'none', frozen: false, retries: 0, exit: null, failure: null } as const;
-      // A boot that was asked for counts as having made the disk: it is kept when the boot fails.
-      return { placement, generation, hasDisk: true, ...fresh };
-    }
-    case 'box.started':
-      return { process: event.data.process, startedAt: event.occurredAt };
-    case 'box.stopRequested':
-      return { goal: event.data.thenRemove ? 'remove' : 'stop', retries: 0 };
-    case 'box.removeRequested':
-      return { goal: 'remove', retries: 0 };
-    case 'box.stopFailed':
-    case 'box.removeFailed':
-      return { failure: event.data.failure, retries: box.retries + 1 };
-    case 'box.stopped':
-      return { ...ended(event.data.exit, event), failure: event.data.failures.at(-1) ?? box.failure };
-    case 'box.exited':
-      return ended(event.data.exit, event);
-    case 'box.pauseRequested':
-      return { frozen: true };
-    case 'box.pauseFailed':
-      return { frozen: false, failure: event.data.failure };
-    case 'box.resumed':
-      return { frozen: false, failure: event.data.thawFailure ?? box.failure };
-    case 'box.startFailed':
-    case 'box.resumeFailed':
-      return { failure: event.data.failure };
-    case 'box.removed':
-      return { hasDisk: event.data.diskAbandoned };
-    case 'box.lost':
-      return { process: null };
-    case 'box.found': {
-      const { placement, process, exit } = event.data;
-      return process === null
-        ? { placement, retries: 0, ...ended(exit ?? { kind: 'unknown' }, event) }
-        : { placement, retries: 0, process };
-    }
-    // Quiescing is at best effort: what it came to is the event's consistency, and no failure of the box.
-    case 'box.paused':
-    case 'box.resumeRequested':
-    case 'box.healthChanged':
-    case 'box.bracketOpened':
-    case 'box.bracketClosed':
-      return {};
-    default:
-      return event satisfies never;
-  }
-};
-
-const ended = (exit: Exit, event: BoxChartEvent): Partial<BoxContext> => ({
-  exit,
-  process: null,
-  frozen: false,
-  stoppedAt: event.occurredAt,
-});
 
 /** The effect of `kind` that `event` asks for: its id and deadline follow from the event alone. */
 export const inFlight = (box: BoxContext, event: BoxChartEvent, kind: EffectKind): EffectInFlight => {

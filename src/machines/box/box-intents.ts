@@ -6,14 +6,17 @@ import { guestMsOf, retryDelayMs } from './box-timeouts.ts';
 
 export type IntentOf<Kind extends EffectKind> = Extract<EffectIntent, { kind: Kind }>;
 
-interface Asked {
+export interface Asked {
   readonly context: BoxContext;
   readonly event: BoxChartEvent;
 }
 
 export const bootIntent = (asked: Asked): IntentOf<'vm.boot'> => {
-  const { name, options } = asked.context;
-  return { ...intentBase(asked), kind: 'vm.boot', args: { name, options } };
+  const { context, event } = asked;
+  const { name, options } = context;
+  const restart = event.type === 'box.startRequested' ? event.data.restart : undefined;
+  const notBefore = restart === undefined ? null : plusMs(event.occurredAt, restart.delayMs);
+  return { ...intentBase(asked), notBefore, kind: 'vm.boot', args: { name, options } };
 };
 
 export const shutdownIntent = (asked: Asked): IntentOf<'vm.shutdown'> => {
@@ -42,7 +45,7 @@ export const diskRemovalIntent = (asked: Asked): IntentOf<'disk.remove'> => ({
   args: {},
 });
 
-const intentBase = ({ context, event }: Asked) => {
+export const intentBase = ({ context, event }: Asked) => {
   const { boxId, tenant, generation, placement, effect, retries } = context;
   assert(effect !== null, `${boxId}: an effect is asked for that the box does not wait for`);
   assert(placement !== null, `${boxId}: an effect is asked for before the box has a host`);
@@ -58,7 +61,7 @@ const intentBase = ({ context, event }: Asked) => {
   };
 };
 
-const processOf = ({ boxId, process }: BoxContext) => {
-  assert(process !== null, `${boxId}: a box without a process cannot be paused or resumed`);
+export const processOf = ({ boxId, process }: BoxContext) => {
+  assert(process !== null, `${boxId}: a box without a process is asked for it`);
   return process;
 };

@@ -6,12 +6,14 @@
  * 2. Every in-between state asks for its effect on entry and forgets it on exit, so `context.effect` is set in these
  *    states and in no other. The one exception is `removing.nothing`, which nobody rests in: there is no disk that could
  *    be reached, so `box.removed` follows in the same append.
- * 3. Tags are the cells of the table in box-lifecycle.md where a command changes nothing ("already so") and its column
+ * 3. One thing at a time is done to a disk. A box that runs, is paused, stopped or failed is `idle` or in an operation, which is
+ *    an in-between state of its own within it; while a box runs, the operation holds its processes (the bracket).
+ * 4. Tags are the cells of the table in box-lifecycle.md where a command changes nothing ("already so") and its column
  *    for exec and copy. Whatever has neither a transition nor a tag is refused.
  */
 import { assign, setup } from 'xstate';
 import type { EffectKind } from '../../events/effects.ts';
-import { type BoxChartEvent, type BoxContext, inFlight, remember, unborn } from './box-context.ts';
+import { type BoxChartEvent, type BoxContext, inFlight, unborn } from './box-context.ts';
 import {
   bootIntent,
   diskRemovalIntent,
@@ -20,6 +22,14 @@ import {
   resumeIntent,
   shutdownIntent,
 } from './box-intents.ts';
+import {
+  cloneIntent,
+  exportIntent,
+  restoreIntent,
+  snapshotIntent,
+  snapshotRemovalIntent,
+} from './disk-intents.ts';
+import { goalOf, outranks, remember } from './remember.ts';
 
 type BoxTag =
   | 'alreadyStarted'
@@ -45,12 +55,17 @@ const chart = setup({
     awaitOutcome: assign(({ context, event }, { of }: { of: EffectKind }) => ({
       effect: inFlight(context, event, of),
     })),
-    forgetEffect: assign({ effect: null }),
+    forgetEffect: assign({ effect: null, operation: null }),
     'vm.boot': asData<'vm.boot'>,
     'vm.shutdown': asData<'vm.shutdown'>,
     'vm.pause': asData<'vm.pause'>,
     'vm.resume': asData<'vm.resume'>,
     'disk.remove': asData<'disk.remove'>,
+    'disk.snapshot': asData<'disk.snapshot'>,
+    'disk.restore': asData<'disk.restore'>,
+    'disk.clone': asData<'disk.clone'>,
+    'disk.export': asData<'disk.export'>,
+    'snapshot.remove': asData<'snapshot.remove'>,
   },
   guards: {
     /** The next generation, and where the disk is if there is one. */
@@ -59,30 +74,101 @@ const chart = setup({
       event.data.generation === context.generation + 1 &&
       (!context.hasDisk || event.data.placement.hostId === context.placement?.hostId),
     isForced: ({ event }) => event.type === 'box.removeRequested' && event.data.force,
+    comesWithDisk: ({ event }) => event.type === 'box.created' && event.data.origin !== undefined,
     goesFurther: ({ context, event }) =>
-      event.type === 'box.stopRequested' && event.data.thenRemove && context.goal !== 'remove',
-    isFirstWish: ({ context }) => context.goal === 'none',
+      event.type === 'box.stopRequested' && outranks(goalOf(event.data), context.goal),
     stillRuns: ({ event }) => event.type === 'box.found' && event.data.process !== null,
     stillRunsUnwanted: ({ context, event }) =>
       event.type === 'box.found' && event.data.process !== null && context.goal !== 'none',
     awaitsRemoval: ({ context }) => context.goal === 'remove',
     becomes: ({ event }, { health }: { health: string }) =>
       event.type === 'box.healthChanged' && event.data.health === health,
-    holdsFor: ({ event }, { operation }: { operation: string }) =>
-      event.type === 'box.bracketOpened' && event.data.operation === operation,
+    wasFound: ({ context }, { health }: { health: string }) => context.health === health,
+    isProbed: ({ context }) => context.options.healthCheck !== undefined,
   },
 });
 
 const to = <const Target extends string>(target: Target) => ({ target, actions: 'record' }) as const;
 const endsOrIsLost = { 'box.exited': to('stopped'), 'box.lost': to('lost') } as const;
-const isHeld = { on: { 'box.bracketClosed': to('none') } } as const;
+
+/** The in-between state that waits for an effect. */
+const waitsFor = <const Kind extends EffectKind, Intent>(of: Kind, intent: Intent) =>
+  ({
+    entry: [
+      { type: 'awaitOutcome', params: { of } },
+      { type: of, params: intent },
+    ],
+    exit: 'forgetEffect',
+  }) as const;
+
+/** Operations on the disk of a box that is `idle`, and comes back to that. */
+const operations = {
+  idle: {},
+  snapshot: {
+    ...waitsFor('disk.snapshot', snapshotIntent),
+    on: { 'box.snapshotCreated': to('idle'), 'box.snapshotFailed': to('idle') },
+  },
+  snapshotRemoval: {
+    ...waitsFor('snapshot.remove', snapshotRemovalIntent),
+    on: { 'box.snapshotRemoved': to('idle'), 'box.snapshotRemovalFailed': to('idle') },
+  },
+  clone: {
+    ...waitsFor('disk.clone', cloneIntent),
+    on: { 'box.cloned': to('idle'), 'box.cloneFailed': to('idle') },
+  },
+  export: {
+    ...waitsFor('disk.export', exportIntent),
+    on: { 'box.exported': to('idle'), 'box.exportFailed': to('idle') },
+  },
+} as const;
+
+const beginsOperation = {
+  'box.snapshotRequested': to('snapshot'),
+  'box.snapshotRemovalRequested': to('snapshotRemoval'),
+  'box.cloneRequested': to('clone'),
+  'box.exportRequested': to('export'),
+} as const;
+
+/** A disk that nothing uses can also be put back to what it was. */
+const atRest = {
+  ...operations,
+  idle: {
+    on: {
+      ...beginsOperation,
+      'box.restoreRequested': to('restore'),
+      'box.startRequested': { ...to('#box.starting'), guard: 'isNextStart' },
+      'box.removeRequested': to('#box.removing'),
+    },
+  },
+  restore: {
+    ...waitsFor('disk.restore', restoreIntent),
+    // What made the last start fail may have gone with the disk.
+    on: { 'box.restored': to('#box.stopped'), 'box.restoreFailed': to('idle') },
+  },
+} as const;
+
+/** Whatever is being done to the disk of a box at rest: there is nothing to stop first. */
+const removedByForce = { 'box.removeRequested': { ...to('removing'), guard: 'isForced' } } as const;
+
+const becomesHealth = <const Health extends string>(health: Health) =>
+  ({ ...to(`.${health}`), guard: { type: 'becomes', params: { health } } }) as const;
+const runsOnAs = <const Health extends string>(health: Health) =>
+  ({ ...to(`running.health.${health}`), guard: { type: 'wasFound', params: { health } } }) as const;
+/** Back to running, with the health that the box was found in before it was paused. */
+const runsOn = [runsOnAs('starting'), runsOnAs('healthy'), runsOnAs('unhealthy'), to('running')] as const;
 
 export const boxMachine = chart.createMachine({
   id: 'box',
   context: unborn,
   initial: 'absent',
+  on: { 'box.renamed': { actions: 'record' } },
   states: {
-    absent: { on: { 'box.created': to('configured') } },
+    absent: {
+      on: {
+        'box.created': [{ ...to('stopped'), guard: 'comesWithDisk' }, to('configured')],
+        'box.renamed': {},
+      },
+    },
     configured: {
       tags: ['alreadyStopped', 'execStartsFirst'],
       on: {
@@ -92,13 +178,9 @@ export const boxMachine = chart.createMachine({
     },
     starting: {
       tags: ['alreadyStarted', 'execWaits'],
-      entry: [
-        { type: 'awaitOutcome', params: { of: 'vm.boot' } },
-        { type: 'vm.boot', params: bootIntent },
-      ],
-      exit: 'forgetEffect',
+      ...waitsFor('vm.boot', bootIntent),
       on: {
-        'box.started': to('running'),
+        'box.started': [{ ...to('running.health.starting'), guard: 'isProbed' }, to('running')],
         'box.startFailed': to('failed'),
         'box.stopRequested': to('stopping'),
         'box.lost': to('lost'),
@@ -113,65 +195,52 @@ export const boxMachine = chart.createMachine({
           initial: 'none',
           on: {
             'box.healthChanged': [
-              { ...to('.none'), guard: { type: 'becomes', params: { health: 'none' } } },
-              { ...to('.starting'), guard: { type: 'becomes', params: { health: 'starting' } } },
-              { ...to('.healthy'), guard: { type: 'becomes', params: { health: 'healthy' } } },
-              { ...to('.unhealthy'), guard: { type: 'becomes', params: { health: 'unhealthy' } } },
+              becomesHealth('none'),
+              becomesHealth('starting'),
+              becomesHealth('healthy'),
+              becomesHealth('unhealthy'),
             ],
           },
-          states: { none: {}, starting: {}, healthy: {}, unhealthy: {} },
+          states: {
+            none: {},
+            starting: {},
+            healthy: {},
+            unhealthy: {},
+          },
         },
         bracket: {
-          initial: 'none',
+          initial: 'idle',
           states: {
-            none: {
-              on: {
-                'box.pauseRequested': to('#box.pausing'),
-                'box.bracketOpened': [
-                  { ...to('snapshot'), guard: { type: 'holdsFor', params: { operation: 'snapshot' } } },
-                  { ...to('clone'), guard: { type: 'holdsFor', params: { operation: 'clone' } } },
-                  { ...to('export'), guard: { type: 'holdsFor', params: { operation: 'export' } } },
-                ],
-              },
-            },
-            snapshot: isHeld,
-            clone: isHeld,
-            export: isHeld,
+            ...operations,
+            idle: { on: { ...beginsOperation, 'box.pauseRequested': to('#box.pausing') } },
           },
         },
       },
     },
     pausing: {
       tags: ['alreadyPaused'],
-      entry: [
-        { type: 'awaitOutcome', params: { of: 'vm.pause' } },
-        { type: 'vm.pause', params: pauseIntent },
-      ],
-      exit: 'forgetEffect',
+      ...waitsFor('vm.pause', pauseIntent),
       on: {
         'box.paused': to('paused'),
-        'box.pauseFailed': to('running'),
+        'box.pauseFailed': runsOn,
         'box.stopRequested': to('stopping'),
         ...endsOrIsLost,
       },
     },
     paused: {
       tags: ['alreadyPaused'],
-      on: {
-        'box.resumeRequested': to('resuming'),
-        'box.stopRequested': to('stopping'),
-        ...endsOrIsLost,
+      on: { 'box.stopRequested': to('stopping'), ...endsOrIsLost },
+      initial: 'idle',
+      states: {
+        ...operations,
+        idle: { on: { ...beginsOperation, 'box.resumeRequested': to('#box.resuming') } },
       },
     },
     resuming: {
       tags: ['alreadyResumed'],
-      entry: [
-        { type: 'awaitOutcome', params: { of: 'vm.resume' } },
-        { type: 'vm.resume', params: resumeIntent },
-      ],
-      exit: 'forgetEffect',
+      ...waitsFor('vm.resume', resumeIntent),
       on: {
-        'box.resumed': to('running'),
+        'box.resumed': runsOn,
         'box.resumeFailed': to('paused'),
         'box.stopRequested': to('stopping'),
         ...endsOrIsLost,
@@ -179,11 +248,7 @@ export const boxMachine = chart.createMachine({
     },
     stopping: {
       tags: ['alreadyStopped'],
-      entry: [
-        { type: 'awaitOutcome', params: { of: 'vm.shutdown' } },
-        { type: 'vm.shutdown', params: shutdownIntent },
-      ],
-      exit: 'forgetEffect',
+      ...waitsFor('vm.shutdown', shutdownIntent),
       on: {
         'box.stopped': to('stopped'),
         'box.stopFailed': { ...to('stopping'), reenter: true },
@@ -194,22 +259,15 @@ export const boxMachine = chart.createMachine({
     },
     stopped: {
       tags: ['alreadyStopped', 'execStartsFirst'],
-      on: {
-        'box.startRequested': { ...to('starting'), guard: 'isNextStart' },
-        'box.removeRequested': to('removing'),
-      },
+      on: removedByForce,
+      initial: 'idle',
+      states: atRest,
     },
-    failed: {
-      tags: ['alreadyStopped'],
-      on: {
-        'box.startRequested': { ...to('starting'), guard: 'isNextStart' },
-        'box.removeRequested': to('removing'),
-      },
-    },
+    failed: { tags: ['alreadyStopped'], on: removedByForce, initial: 'idle', states: atRest },
     lost: {
       on: {
         // Recorded now, done once the box is found.
-        'box.stopRequested': { guard: 'isFirstWish', actions: 'record' },
+        'box.stopRequested': { guard: 'goesFurther', actions: 'record' },
         'box.removeRequested': { ...to('removing.nothing'), guard: 'isForced' },
         'box.found': [
           { ...to('stopping'), guard: 'stillRunsUnwanted' },
@@ -222,14 +280,10 @@ export const boxMachine = chart.createMachine({
     removing: {
       tags: ['alreadyStopped', 'alreadyRemoved'],
       initial: 'disk',
-      on: { 'box.removed': to('removed') },
+      on: { 'box.removed': to('removed'), 'box.renamed': {} },
       states: {
         disk: {
-          entry: [
-            { type: 'awaitOutcome', params: { of: 'disk.remove' } },
-            { type: 'disk.remove', params: diskRemovalIntent },
-          ],
-          exit: 'forgetEffect',
+          ...waitsFor('disk.remove', diskRemovalIntent),
           on: {
             'box.removeFailed': { ...to('disk'), reenter: true },
             'box.lost': to('#box.lost'),
@@ -238,6 +292,6 @@ export const boxMachine = chart.createMachine({
         nothing: {},
       },
     },
-    removed: { tags: ['alreadyRemoved'] },
+    removed: { tags: ['alreadyRemoved'], on: { 'box.renamed': {} } },
   },
 });

@@ -1,4 +1,5 @@
 import type { BoxStateName } from '../../events/box-view.ts';
+import type { DiskOperation } from '../../events/disk-operations.ts';
 import type { Refusal } from '../../kernel/errors.ts';
 import type { BoxId, EffectId } from '../../kernel/ids.ts';
 import { type BoxState, topState } from './box-state.ts';
@@ -10,6 +11,12 @@ const cannotBe = {
   resume: 'be resumed',
   remove: 'be removed',
   exec: 'run programs or copy files',
+  rename: 'be renamed',
+  snapshot: 'be snapshotted',
+  'remove snapshots of': 'have a snapshot removed',
+  restore: 'be restored',
+  clone: 'be cloned',
+  export: 'be exported',
 } as const;
 type Verb = keyof typeof cannotBe;
 
@@ -28,15 +35,18 @@ export const boxExists = (boxId: BoxId): Refusal => ({
 });
 
 /** The statechart cannot take what the command would lead to. */
-export const cannot = (verb: Verb, state: BoxState, help = helpIn(topState(state), verb)): Refusal => {
-  const { boxId, name } = state.context;
+export const cannot = (verb: Verb, state: BoxState, help?: string): Refusal => {
+  const { boxId, name, operation } = state.context;
   return {
     code: 'InvalidState',
     message: `box ${name} is ${topState(state)} and cannot ${cannotBe[verb]}`,
-    help,
-    details: { boxId, state: topState(state) },
+    help: help ?? (operation === null ? helpIn(topState(state), verb) : helpWhile(operation)),
+    details: { boxId, state: topState(state), operation: operation?.kind ?? null },
   };
 };
+
+const helpWhile = ({ kind }: DiskOperation): string =>
+  `Wait until the ${kind === 'snapshotRemoval' ? 'removal of a snapshot' : kind} that is under way is done.`;
 
 /** What came is about an effect or a run that the box is not waiting for any more. */
 export const stale = (state: BoxState, told: { effectId?: EffectId; generation: number }): Refusal => {
@@ -57,6 +67,7 @@ export const stale = (state: BoxState, told: { effectId?: EffectId; generation: 
 };
 
 const helpIn = (state: BoxStateName, verb: Verb): string => {
+  if (verb === 'restore' && (state === 'running' || state === 'paused')) return 'Stop it first.';
   switch (state) {
     case 'configured':
     case 'stopped':
@@ -80,7 +91,7 @@ const helpIn = (state: BoxStateName, verb: Verb): string => {
         ? 'Wait until it is stopped, or remove it with force.'
         : 'Wait until it is stopped, then start it.';
     case 'running':
-      return verb === 'remove' ? stopOrForce : 'Wait until the operation that holds it quiesced is done.';
+      return stopOrForce;
     default:
       return state satisfies never;
   }

@@ -1,8 +1,9 @@
 import type { BoxEvent } from '../../events/box-events.ts';
-import type { BoxStateName, BoxView } from '../../events/box-view.ts';
+import { type BoxStateName, type BoxView, boxStates } from '../../events/box-view.ts';
 import type { EffectIntent } from '../../events/effects.ts';
 import { assert } from '../../kernel/assert.ts';
 import type { JsonValue } from '../../kernel/json.ts';
+import { plusMs } from '../../kernel/time.ts';
 import { definitionOf, type Take } from '../chart.ts';
 import { type NamedAction, type StateOf, stepTable } from '../step-table.ts';
 import type { BoxContext } from './box-context.ts';
@@ -12,7 +13,7 @@ import { boxMachine } from './box-machine.ts';
 export type BoxState = StateOf<typeof boxMachine>;
 
 /** Counts the changes in what `remember` and `inFlight` keep. */
-const contextRevision = 1;
+const contextRevision = 3;
 export const boxDefinition = definitionOf(boxMachine, contextRevision);
 
 const steps = stepTable(boxMachine);
@@ -33,33 +34,52 @@ const isIntent = (params: unknown): params is EffectIntent =>
   typeof params === 'object' && params !== null && 'effectId' in params;
 
 export const topState = ({ value }: BoxState): BoxStateName => {
-  const top = typeof value === 'string' ? value : 'running' in value ? 'running' : 'removing';
-  assert(top !== 'absent', 'a box without events is in no state');
+  const top = typeof value === 'string' ? value : Object.keys(value)[0];
+  assert(isBoxState(top), 'a box without events is in no state');
   return top;
 };
 
+const isBoxState = (name: string | undefined): name is BoxStateName =>
+  boxStates.some((state) => state === name);
+
 export const viewOfBox = (state: BoxState): BoxView => {
-  const { context: box, value } = state;
-  const running = typeof value === 'object' && 'running' in value ? value.running : undefined;
+  const { context: box } = state;
   return {
     boxId: box.boxId,
     tenant: box.tenant,
     name: box.name,
     state: topState(state),
-    health: running?.health ?? 'none',
-    bracket: running === undefined || running.bracket === 'none' ? null : running.bracket,
+    health: topState(state) === 'running' ? box.health : 'none',
+    operation: box.operation,
+    bracket: bracketOf(state),
     options: box.options,
     generation: box.generation,
     placement: box.placement,
     process: box.process,
     effect: box.effect,
     hasDisk: box.hasDisk,
+    origin: box.origin,
+    snapshots: [...box.snapshots],
+    standsOn: box.standsOn,
+    pause: pauseOf(box),
+    restarts: box.restarts,
     exit: box.exit,
     failure: box.failure,
     createdAt: box.createdAt,
     startedAt: box.startedAt,
     stoppedAt: box.stoppedAt,
   };
+};
+
+const bracketOf = (state: BoxState): BoxView['bracket'] => {
+  const kind = topState(state) === 'running' ? state.context.operation?.kind : undefined;
+  return kind === 'snapshot' || kind === 'clone' || kind === 'export' ? kind : null;
+};
+
+const pauseOf = ({ pause }: BoxContext): BoxView['pause'] => {
+  if (pause === null || pause.since === null) return null;
+  const { since, maxDurationMs, consistency } = pause;
+  return { since, until: maxDurationMs === null ? null : plusMs(since, maxDurationMs), consistency };
 };
 
 interface PersistedBox {

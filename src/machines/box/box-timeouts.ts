@@ -13,6 +13,12 @@ export const stopTimeoutMs = (guestMs: number = limits.shutdownGuestTimeoutMs): 
 /** What `stopTimeoutMs` was made of: the part that is the box's own. */
 export const guestMsOf = (timeoutMs: number): number => Math.max(0, timeoutMs - stopTimeoutMs(0));
 
+export const diskOperationTimeoutMs = limits.diskOperationTimeoutMs + limits.effectMarginMs;
+
+/** Pause before the `attempt`-th restart in a row. */
+export const restartDelayMs = (attempt: number): number =>
+  Math.min(limits.restartFirstDelayMs * 2 ** Math.min(attempt - 1, 30), limits.restartMaxDelayMs);
+
 /** Pause before the `retry`-th repetition of an effect that failed. */
 export const retryDelayMs = (retry: number): number =>
   Math.min(limits.retryFirstDelayMs * 2 ** (retry - 1), limits.retryMaxDelayMs);

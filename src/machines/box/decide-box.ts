@@ -1,4 +1,5 @@
 import type { BoxCommand } from '../../events/commands.ts';
+import type { Origin } from '../../events/disk-operations.ts';
 import { assert } from '../../kernel/assert.ts';
 import { boxStream, type HostId } from '../../kernel/ids.ts';
 import { accepted, emptyDraft, propose } from '../chart.ts';
@@ -6,6 +7,7 @@ import { alreadySo, type DecisionContext, refused } from '../decision.ts';
 import { type BoxCase, type BoxDecision, type BoxDraft, type CommandOf, conclude, take } from './box-case.ts';
 import { boxExists, cannot, noSuchBox } from './box-refusals.ts';
 import { type BoxState, takeBoxEvent, topState } from './box-state.ts';
+
 import {
   bootTimeoutMs,
   diskRemoveTimeoutMs,
@@ -13,7 +15,8 @@ import {
   resumeTimeoutMs,
   stopTimeoutMs,
 } from './box-timeouts.ts';
-import { reportExit, settleEffect } from './settle-effect.ts';
+import { clone, exportBox, removeSnapshot, restore, snapshot } from './decide-operation.ts';
+import { reportExit, reportHealth, settleEffect } from './settle-effect.ts';
 
 /** The answer of a box to a command: which events it leads to, if the statechart can take them. */
 export const decideBox = (
@@ -23,11 +26,13 @@ export const decideBox = (
 ): BoxDecision => {
   const draft: BoxDraft = emptyDraft(box, boxStream(command.boxId), context);
   if (command.type === 'box.create') return create(draft, command);
+  if (command.type === 'box.import') return importBox(draft, command);
   if (box === undefined || box.context.tenant !== context.tenant) return refused(noSuchBox(command.boxId));
   const it: BoxCase = { box, draft };
   // What comes late to a removed box is stale like anything late; its users meet a box that is not there.
   if (command.type === 'box.settleEffect') return settleEffect(it, command);
   if (command.type === 'box.reportExit') return reportExit(it, command);
+  if (command.type === 'box.reportHealth') return reportHealth(it, command);
   if (topState(box) === 'removed' && command.type !== 'box.remove') return refused(noSuchBox(command.boxId));
   switch (command.type) {
     case 'box.start':
@@ -35,11 +40,7 @@ export const decideBox = (
     case 'box.stop':
       return stop(it, command);
     case 'box.pause':
-      if (box.hasTag('alreadyPaused')) return alreadySo;
-      return (
-        take(it, { type: 'box.pauseRequested', data: { timeoutMs: pauseTimeoutMs } }) ??
-        refused(cannot('pause', box))
-      );
+      return pause(it, command);
     case 'box.resume':
       if (box.hasTag('alreadyResumed')) return alreadySo;
       return (
@@ -48,6 +49,20 @@ export const decideBox = (
       );
     case 'box.remove':
       return remove(it, command);
+    case 'box.restart':
+      return restart(it, command);
+    case 'box.rename':
+      return rename(it, command);
+    case 'box.snapshot':
+      return snapshot(it, command);
+    case 'box.removeSnapshot':
+      return removeSnapshot(it, command);
+    case 'box.restore':
+      return restore(it, command);
+    case 'box.clone':
+      return clone(it, command);
+    case 'box.export':
+      return exportBox(it, command);
     default:
       return command satisfies never;
   }
@@ -56,6 +71,42 @@ export const decideBox = (
 const create = (draft: BoxDraft, { boxId, name, options }: CommandOf<'box.create'>): BoxDecision => {
   const next = propose(takeBoxEvent, draft, { type: 'box.created', data: { name, options } });
   return next ? accepted(next) : refused(boxExists(boxId));
+};
+
+/** Its disk is there already, unpacked from an archive. */
+const importBox = (
+  draft: BoxDraft,
+  { boxId, name, options, placement, archive }: CommandOf<'box.import'>,
+): BoxDecision => {
+  const from: Origin = { kind: 'import', ...archive };
+  const next = propose(takeBoxEvent, draft, {
+    type: 'box.created',
+    data: { name, options, origin: { from, placement } },
+  });
+  return next ? accepted(next) : refused(boxExists(boxId));
+};
+
+const rename = (it: BoxCase, { name }: CommandOf<'box.rename'>): BoxDecision => {
+  if (it.box.context.name === name) return alreadySo;
+  return take(it, { type: 'box.renamed', data: { name } }) ?? refused(cannot('rename', it.box));
+};
+
+const pause = (it: BoxCase, { maxDurationMs }: CommandOf<'box.pause'>): BoxDecision => {
+  if (it.box.hasTag('alreadyPaused')) return alreadySo;
+  const data = { timeoutMs: pauseTimeoutMs, ...(maxDurationMs !== undefined && { maxDurationMs }) };
+  return take(it, { type: 'box.pauseRequested', data }) ?? refused(cannot('pause', it.box));
+};
+
+/** Of a box that does not run: a start. */
+const restart = (it: BoxCase, { boxId, placement, timeoutMs }: CommandOf<'box.restart'>): BoxDecision => {
+  const { box } = it;
+  if (topState(box) === 'starting' || box.context.goal === 'restart') return alreadySo;
+  if (topState(box) === 'lost') return refused(cannot('start', box));
+  const stopFirst = take(it, {
+    type: 'box.stopRequested',
+    data: { timeoutMs: stopTimeoutMs(timeoutMs), thenRemove: false, thenStart: true },
+  });
+  return stopFirst ?? start(it, { type: 'box.start', boxId, placement });
 };
 
 const start = (it: BoxCase, { placement }: CommandOf<'box.start'>): BoxDecision => {
@@ -79,7 +130,8 @@ const helpOfStart = (box: BoxState, hostId: HostId): string | undefined => {
 };
 
 const stop = (it: BoxCase, { timeoutMs }: CommandOf<'box.stop'>): BoxDecision => {
-  if (it.box.hasTag('alreadyStopped')) return alreadySo;
+  const wasToStartAgain = it.box.context.goal === 'restart';
+  if (it.box.hasTag('alreadyStopped') && !wasToStartAgain) return alreadySo;
   const asked = take(it, {
     type: 'box.stopRequested',
     data: { timeoutMs: stopTimeoutMs(timeoutMs), thenRemove: false },

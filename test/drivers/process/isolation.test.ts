@@ -33,7 +33,7 @@ for (const mode of working.filter((it) => it !== 'plain'))
       harness = await openProcessHarness(mode, { dataDir: await makeDataDir(isRoot ? '/root' : undefined) });
       await harness.driver.boot(specOf(id, 1, { memoryMib: 256 }), never);
       await harness.driver.boot(specOf(other), never);
-      await harness.markDisk(other);
+      await harness.writeDisk(other, 'mark', 'here');
     });
     afterAll(() => harness?.close());
 

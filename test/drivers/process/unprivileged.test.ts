@@ -43,6 +43,7 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
           thawed: { kind: 'running', frozen: false },
           ended: { kind: 'ended', exit: { kind: 'signal', signal: 'SIGKILL' } },
           exited: { kind: 'ended', exit: { kind: 'code', code: 3 } },
+          copies: [true, true],
         });
         expect(seen.usage.memoryBytes).toBeGreaterThan(5 << 20);
         if (seen.isolation.isolates) {

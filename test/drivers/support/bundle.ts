@@ -9,7 +9,9 @@ export interface Bundle {
   remove(): Promise<void>;
 }
 
-/** Makes one file of a program in TypeScript: it starts fast, and anybody may run it. */
+/**
+ * Makes one file of a program in TypeScript, next to the native code that it loads: it starts fast, and anybody may run it.
+ */
 export const bundle = async (program: URL): Promise<Bundle> => {
   const directory = await mkdtemp(join(tmpdir(), 'boxledger-bundle-'));
   await chmod(directory, 0o755);
@@ -21,6 +23,11 @@ export const bundle = async (program: URL): Promise<Bundle> => {
     platform: 'node',
     target: 'node20',
     format: 'esm',
+    loader: { '.node': 'copy' },
+    // What loads native code is CommonJS.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
     logLevel: 'error',
   });
   return { path, remove: () => rm(directory, { recursive: true }) };

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { type IsolationMode, isolationModes } from '../../../src/drivers/process
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import { BoxledgerError } from '../../../src/kernel/errors.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
+import { readIfThere } from '../../../src/os/files.ts';
 import type { DriverHarness } from '../../contract/driver.ts';
 import { askAgent } from './stand-in.ts';
 
@@ -71,8 +72,8 @@ export const openProcessHarness = async (
     boot: driver.boot.bind(driver),
     another: open,
     exitByItself: (box, code) => ask(box, `setImmediate(() => process.exit(${code})) && 0`),
-    markDisk: (box) => ask(box, `require('fs').writeFileSync(process.env.HOME + '/mark', 'here')`),
-    diskIsMarked: (box) => ask(box, `require('fs').existsSync(process.env.HOME + '/mark')`),
+    writeDisk: (box, name, text) => writeFile(join(dataDir, 'boxes', box, 'disk', name), text),
+    readDisk: (box, name) => readIfThere(join(dataDir, 'boxes', box, 'disk', name)),
     leavings: (box) => leavingsOf(dataDir, box),
     close: async () => {
       for (const box of await driver.list()) await driver.kill(box);

@@ -1,10 +1,21 @@
 import { randomBytes } from 'node:crypto';
+import type { DiskWork } from '../../../src/drivers/disks.ts';
 import type { BootSpec } from '../../../src/drivers/driver.ts';
 import { boxOptionsSchema } from '../../../src/events/box-options.ts';
-import { type BoxId, boxId } from '../../../src/kernel/ids.ts';
+import {
+  type BoxId,
+  boxId,
+  type ExportId,
+  exportId,
+  type SnapshotId,
+  snapshotId,
+} from '../../../src/kernel/ids.ts';
 
 /** Test files run side by side on one machine: each box has an id of its own. */
 export const newBoxId = (): BoxId => boxId(`bx_${randomBytes(8).toString('hex')}`);
+
+export const newSnapshotId = (): SnapshotId => snapshotId(`sn_${randomBytes(8).toString('hex')}`);
+export const newExportId = (): ExportId => exportId(`xp_${randomBytes(8).toString('hex')}`);
 
 export const specOf = (
   id: BoxId,
@@ -13,3 +24,6 @@ export const specOf = (
 ): BootSpec => ({ boxId: id, name: 'a-box', generation, options: boxOptionsSchema.parse(options) });
 
 export const never = new AbortController().signal;
+
+/** Work on a disk that nobody stops and nobody watches. */
+export const unhurried: DiskWork = { signal: never };

@@ -2,7 +2,8 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import { eventually } from '../../support/eventually.ts';
-import { never, newBoxId, specOf } from './spec.ts';
+import { manifestInput } from './forged-archive.ts';
+import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from './spec.ts';
 import { askAgent } from './stand-in.ts';
 
 // A box's life under a service that is an ordinary user: prints what was seen, as JSON. Arguments: data directory, agent,
@@ -50,10 +51,20 @@ const exited = await eventually('its end', async () => {
   const found = await driver.observe(id);
   return found.kind === 'ended' && found;
 });
+const from = { boxId: id, snapshotId: newSnapshotId() };
+const [clone, imported, out] = [newBoxId(), newBoxId(), newExportId()];
+await driver.snapshotDisk(id, from.snapshotId, unhurried);
+await driver.restoreDisk(id, from.snapshotId, unhurried);
+await driver.cloneDisk(from, clone, unhurried);
+await driver.exportDisk(from, out, manifestInput, unhurried);
+await driver.importDisk(imported, await driver.openExport(out), unhurried);
+const countOf = (box: string) => statSync(join(dataDir, 'boxes', box, 'disk', 'count')).size;
+const copies = [clone, imported].map((box) => countOf(box) === countOf(id));
+
 console.log(
   JSON.stringify({
     id,
     isolation: await driver.isolation(),
-    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended, exited },
+    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended, exited, copies },
   }),
 );

@@ -47,15 +47,29 @@ test('the statechart knows the states and events of the language, and no others'
     'box.removeFailed': true,
     'box.removed': true,
     'box.healthChanged': true,
-    'box.bracketOpened': true,
-    'box.bracketClosed': true,
+    'box.renamed': true,
+    'box.snapshotRequested': true,
+    'box.snapshotCreated': true,
+    'box.snapshotFailed': true,
+    'box.snapshotRemovalRequested': true,
+    'box.snapshotRemoved': true,
+    'box.snapshotRemovalFailed': true,
+    'box.restoreRequested': true,
+    'box.restored': true,
+    'box.restoreFailed': true,
+    'box.cloneRequested': true,
+    'box.cloned': true,
+    'box.cloneFailed': true,
+    'box.exportRequested': true,
+    'box.exported': true,
+    'box.exportFailed': true,
     'box.lost': true,
     'box.found': true,
   };
   expect([...taken].sort()).toEqual(Object.keys(language).sort());
 });
 
-test('health is that of the run: it changes while the box runs and is unknown after a resume', () => {
+test('health is that of the run: it changes while the box runs, and a pause leaves it as it was', () => {
   const healthy: BoxEvent = { type: 'box.healthChanged', data: { health: 'healthy' } };
   const unhealthy: BoxEvent = { type: 'box.healthChanged', data: { health: 'unhealthy' } };
   expect(Story.of(...historyOf.running, healthy).view.health).toBe('healthy');
@@ -65,7 +79,7 @@ test('health is that of the run: it changes while the box runs and is unknown af
       type: 'box.resumed',
       data: {},
     }).view.health,
-  ).toBe('none');
+  ).toBe('healthy');
 });
 
 test('a definition changes with the chart and with what the context keeps, and not with the order of keys', () => {

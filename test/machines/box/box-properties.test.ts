@@ -1,119 +1,14 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxStates, boxViewSchema } from '../../../src/events/box-view.ts';
-import type { BoxCommand } from '../../../src/events/commands.ts';
-import { effectIntentSchema, effectKinds } from '../../../src/events/effects.ts';
-import { boxStream, defaultTenant, effectIdFor, version } from '../../../src/kernel/ids.ts';
+import { effectIntentSchema } from '../../../src/events/effects.ts';
+import { defaultTenant } from '../../../src/kernel/ids.ts';
 import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
-import {
-  command,
-  failed,
-  historyOf,
-  lost,
-  placement,
-  process,
-  reportExit,
-  Story,
-  success,
-  theBox,
-} from './story.ts';
+import type { BoxState } from '../../../src/machines/box/box-state.ts';
+import { always } from './lives.ts';
+import { command, reportExit, type Story, success } from './story.ts';
 
-/** What can come to a box: a caller's command, an outcome or report, or what another part of the system records. */
-type Happening =
-  | { readonly kind: 'command'; readonly command: BoxCommand }
-  | { readonly kind: 'outcome'; readonly succeeds: boolean }
-  | { readonly kind: 'stale-outcome'; readonly at: number; readonly effect: keyof typeof effectKinds }
-  | { readonly kind: 'exit'; readonly generation: number }
-  | { readonly kind: 'event'; readonly event: BoxEvent };
-
-const found = (running: boolean): BoxEvent => ({
-  type: 'box.found',
-  data: { placement, process: running ? process : null, exit: null, timeoutMs: 72_000 },
-});
-const recordedByOthers: readonly BoxEvent[] = [
-  lost,
-  found(true),
-  found(false),
-  { type: 'box.healthChanged', data: { health: 'healthy' } },
-  { type: 'box.bracketOpened', data: { operation: 'export' } },
-  { type: 'box.bracketClosed', data: {} },
-];
-
-const happening: fc.Arbitrary<Happening> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc
-      .constantFrom(...Object.values(command))
-      .map((it) => ({ kind: 'command' as const, command: it })),
-  },
-  { weight: 5, arbitrary: fc.boolean().map((succeeds) => ({ kind: 'outcome' as const, succeeds })) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: fc.constant('stale-outcome' as const),
-      at: fc.integer({ min: 1, max: 60 }),
-      effect: fc.constantFrom(...(Object.keys(effectKinds) as (keyof typeof effectKinds)[])),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.integer({ min: 1, max: 4 }).map((generation) => ({ kind: 'exit' as const, generation })),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.constantFrom(...recordedByOthers).map((event) => ({ kind: 'event' as const, event })),
-  },
-);
-
-const happen = (story: Story, it: Happening): void => {
-  const asked = story.state === undefined ? null : story.view.effect;
-  switch (it.kind) {
-    case 'command':
-      story.when(it.command);
-      return;
-    case 'outcome':
-      if (asked !== null) story.settle(it.succeeds ? success[asked.kind] : failed(asked.kind));
-      return;
-    case 'stale-outcome': {
-      if (story.state === undefined) return;
-      const effectId = effectIdFor(theBox, version(it.at), it.effect);
-      const answer = story.settle(success[it.effect], { effectId });
-      if (effectId !== asked?.effectId) expect(answer.kind).toBe('refused');
-      return;
-    }
-    case 'exit':
-      story.when(reportExit(it.generation));
-      return;
-    case 'event': {
-      const at = { streamId: boxStream(theBox), version: version(story.log.length + 1) };
-      const candidate = { ...it.event, ...at, occurredAt: story.now, tenant: defaultTenant };
-      if (story.state !== undefined && takeBoxEvent(story.state, candidate) !== undefined)
-        story.record(it.event, story.tick());
-      return;
-    }
-    default:
-      it satisfies never;
-  }
-};
-
-/** Lives that begin in each state in turn, and what is to hold at their beginning and after each thing that happens. */
-const always = (holds: (story: Story) => void, numRuns = 25) => {
-  for (const state of boxStates)
-    fc.assert(
-      fc.property(fc.array(happening, { maxLength: 30 }), (happenings) => {
-        const story = Story.of(...historyOf[state]);
-        holds(story);
-        for (const it of happenings) {
-          happen(story, it);
-          holds(story);
-        }
-      }),
-      { numRuns },
-    );
-};
+const contextOf = ({ now, version: at }: Story) => ({ now, version: at, tenant: defaultTenant });
 
 const inBetween = ['starting', 'pausing', 'resuming', 'stopping', 'removing'];
 
@@ -124,9 +19,9 @@ test('whatever happens, a box is in a state that is known, and its view is whole
   });
 });
 
-test('a box waits for an effect exactly in the in-between states', () => {
-  always(({ view: { effect, state } }) => {
-    expect(effect !== null).toBe(inBetween.includes(state));
+test('a box waits for an effect exactly in the in-between states and during an operation', () => {
+  always(({ view: { effect, state, operation } }) => {
+    expect(effect !== null).toBe(inBetween.includes(state) || operation !== null);
   });
 });
 
@@ -144,14 +39,64 @@ test('every effect was asked for by the event that its id names, and fits its sc
 
 test('an effect that a command overtakes is cancelled, and no other', () => {
   always((story) => {
+    const before = story.view.effect?.effectId;
     for (const asked of [...Object.values(command), reportExit(story.view.generation || 1)]) {
-      const fork = Story.of(...story.log);
-      const before = fork.view.effect?.effectId;
-      fork.when(asked);
-      const overtaken = before !== undefined && fork.view.effect?.effectId !== before;
-      expect(fork.cancelled).toEqual(overtaken ? [before] : []);
+      const answer = boxAggregate.decide(story.state, asked, contextOf(story));
+      if (answer.kind !== 'accepted') continue;
+      const overtaken = before !== undefined && answer.state.context.effect?.effectId !== before;
+      expect(answer.cancels).toEqual(overtaken ? [before] : []);
     }
-  }, 4);
+  }, 10);
+});
+
+test('an operation is in the view exactly while its effect is in flight, and a stop or a forced removal ends it', () => {
+  const kindOf = { snapshot: 'disk.snapshot', snapshotRemoval: 'snapshot.remove' } as const;
+  const kinds = { ...kindOf, restore: 'disk.restore', clone: 'disk.clone', export: 'disk.export' } as const;
+  const ofOperations = new Set<string>(Object.values(kinds));
+  const seen = new Set<string>();
+  always((story) => {
+    const { operation, effect, bracket, state } = story.view;
+    if (operation === null) {
+      expect(ofOperations.has(effect?.kind ?? '')).toBe(false);
+      expect(bracket).toBeNull();
+      return;
+    }
+    expect(effect?.kind).toBe(kinds[operation.kind]);
+    expect(['running', 'paused', 'stopped', 'failed']).toContain(state);
+    if (bracket !== null) expect([state, operation.kind]).toEqual(['running', bracket]);
+    seen.add(operation.kind);
+    const isUp = state === 'running' || state === 'paused';
+    for (const asked of isUp ? [command.stop, command.restart, command.forceRemove] : [command.forceRemove]) {
+      const fork = story.fork();
+      expect(fork.when(asked)).toMatchObject({ kind: 'accepted', cancels: [effect?.effectId] });
+      expect(fork.view).toMatchObject({ operation: null, bracket: null });
+    }
+  });
+  expect([...seen].sort()).toEqual(Object.keys(kinds).sort());
+});
+
+test('the snapshots of a box have names and ids of their own, and parents that are there', () => {
+  let most = 0;
+  always(({ view: { snapshots, standsOn } }) => {
+    const ids = snapshots.map(({ snapshotId }) => snapshotId);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(new Set(snapshots.map(({ name }) => name)).size).toBe(ids.length);
+    for (const { parent } of [...snapshots, { parent: standsOn }])
+      if (parent !== null) expect(ids).toContain(parent);
+    most = Math.max(most, ids.length);
+  });
+  expect(most).toBeGreaterThan(2);
+});
+
+test('a box that runs has a process and the health of its run, and one that is down has neither', () => {
+  always(({ view: { state, process: its, health, pause } }) => {
+    const isUp = ['running', 'pausing', 'paused', 'resuming'].includes(state);
+    if (isUp) expect(its).not.toBeNull();
+    if (['configured', 'stopped', 'failed', 'removing', 'removed', 'lost'].includes(state))
+      expect(its).toBeNull();
+    if (state !== 'running') expect(health).toBe('none');
+    if (['running', 'pausing', 'stopped', 'starting'].includes(state)) expect(pause).toBeNull();
+  });
 });
 
 test('a fold of the log gives the same box, however often it is done', () => {
@@ -183,13 +128,12 @@ test('a restored box decides as the folded one does', () => {
     const { state } = story;
     if (state === undefined) throw new Error('the box exists');
     const restored = boxAggregate.restore(JSON.parse(JSON.stringify(boxAggregate.persist(state))));
-    const context = { now: story.now, version: story.version, tenant: defaultTenant };
     for (const asked of [...Object.values(command), reportExit(1)]) {
-      const [one, other] = [state, restored].map((it) => boxAggregate.decide(it, asked, context));
+      const [one, other] = [state, restored].map((it) => boxAggregate.decide(it, asked, contextOf(story)));
       expect(withoutState(other)).toEqual(withoutState(one));
     }
     expect(admitExec(restored, true)).toEqual(admitExec(state, true));
-  });
+  }, 6);
 });
 
 const withoutState = (answer: ReturnType<typeof boxAggregate.decide> | undefined) =>
@@ -199,18 +143,17 @@ test('deciding again gives the same answer and changes nothing', () => {
   always((story) => {
     const { state } = story;
     const before = state && JSON.stringify(boxAggregate.persist(state));
-    const context = { now: story.now, version: story.version, tenant: defaultTenant };
     for (const asked of Object.values(command)) {
-      const [one, other] = [1, 2].map(() => boxAggregate.decide(state, asked, context));
+      const [one, other] = [1, 2].map(() => boxAggregate.decide(state, asked, contextOf(story)));
       expect(withoutState(one)).toEqual(withoutState(other));
     }
     expect(state && JSON.stringify(boxAggregate.persist(state))).toBe(before);
-  });
+  }, 6);
 });
 
 test('from every state that can be reached there is a way to removed', () => {
   always((story) => {
-    const fork = Story.of(...story.log);
+    const fork = story.fork();
     for (let step = 0; step < 4 && fork.view.state !== 'removed'; step += 1) {
       const { effect } = fork.view;
       if (effect === null || step === 0) fork.when(command.forceRemove);

@@ -2,28 +2,29 @@ import { describe, expect, test } from 'vitest';
 import { boxStates } from '../../../src/events/box-view.ts';
 import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
-import { type Answer, command, historyOf, Story } from './story.ts';
+import { type Answer, command, historyOf, keptSnapshot, Story, withSnapshots } from './story.ts';
 
 /**
- * The table of box-lifecycle.md, less what has no command yet (snapshot, clone, export, restore). An arrow names every
- * state that is gone through; "recorded": an event was appended and the state is the same. The document has no row for
- * `removing`: it is taken as `stopping` is, at rest and on its way out.
+ * The table of box-lifecycle.md. An arrow names every state that is gone through; "recorded": an event was appended and the
+ * state is the same; "in bracket", "held", "begun": an operation on the disk is asked for, with the processes held for it,
+ * while nothing writes, or where that does not matter. The document has no row for `removing`: it is taken as `stopping` is, at
+ * rest and on its way out.
  */
 const table = `
-| state      | start                 | stop       | pause       | resume      | exec, copy             | remove                | remove with force     |
-| ---------- | --------------------- | ---------- | ----------- | ----------- | ---------------------- | --------------------- | --------------------- |
-| configured | → starting            | already so | refused     | refused     | starts first / refused | → removing → removed  | → removing → removed  |
-| starting   | already so            | → stopping | refused     | refused     | waits                  | refused               | → stopping            |
-| running    | already so            | → stopping | → pausing   | already so  | runs                   | refused               | → stopping            |
-| pausing    | refused               | → stopping | already so  | refused     | refused                | refused               | → stopping            |
-| resuming   | refused               | → stopping | refused     | already so  | refused                | refused               | → stopping            |
-| paused     | refused: resume it    | → stopping | already so  | → resuming  | refused                | refused               | → stopping            |
-| stopping   | refused               | already so | refused     | refused     | refused                | refused               | recorded              |
-| stopped    | → starting            | already so | refused     | refused     | starts first / refused | → removing            | → removing            |
-| failed     | → starting            | already so | refused     | refused     | refused                | → removing            | → removing            |
-| lost       | refused               | recorded   | refused     | refused     | refused                | refused               | → removing → removed  |
-| removing   | refused               | already so | refused     | refused     | refused                | already so            | already so            |
-| removed    | not found             | not found  | not found   | not found   | not found              | already so            | already so            |
+| state      | start              | stop       | pause      | resume     | exec, copy             | remove               | remove with force    | restart    | rename    | snapshot   | clone      | export     | restore   | remove snapshot |
+| ---------- | ------------------ | ---------- | ---------- | ---------- | ---------------------- | -------------------- | -------------------- | ---------- | --------- | ---------- | ---------- | ---------- | --------- | --------------- |
+| configured | → starting         | already so | refused    | refused    | starts first / refused | → removing → removed | → removing → removed | → starting | recorded  | refused    | refused    | refused    | refused   | refused         |
+| starting   | already so         | → stopping | refused    | refused    | waits                  | refused              | → stopping           | already so | recorded  | refused    | refused    | refused    | refused   | refused         |
+| running    | already so         | → stopping | → pausing  | already so | runs                   | refused              | → stopping           | → stopping | recorded  | in bracket | in bracket | in bracket | refused   | begun           |
+| pausing    | refused            | → stopping | already so | refused    | refused                | refused              | → stopping           | → stopping | recorded  | refused    | refused    | refused    | refused   | refused         |
+| resuming   | refused            | → stopping | refused    | already so | refused                | refused              | → stopping           | → stopping | recorded  | refused    | refused    | refused    | refused   | refused         |
+| paused     | refused: resume it | → stopping | already so | → resuming | refused                | refused              | → stopping           | → stopping | recorded  | held       | held       | held       | refused   | begun           |
+| stopping   | refused            | already so | refused    | refused    | refused                | refused              | recorded             | refused    | recorded  | refused    | refused    | refused    | refused   | refused         |
+| stopped    | → starting         | already so | refused    | refused    | starts first / refused | → removing           | → removing           | → starting | recorded  | held       | held       | held       | begun     | begun           |
+| failed     | → starting         | already so | refused    | refused    | refused                | → removing           | → removing           | → starting | recorded  | held       | held       | held       | begun     | begun           |
+| lost       | refused            | recorded   | refused    | refused    | refused                | refused              | → removing → removed | refused    | recorded  | refused    | refused    | refused    | refused   | refused         |
+| removing   | refused            | already so | refused    | refused    | refused                | already so           | already so           | refused    | refused   | refused    | refused    | refused    | refused   | refused         |
+| removed    | not found          | not found  | not found  | not found  | not found              | already so           | already so           | not found  | not found | not found  | not found  | not found  | not found | not found       |
 `;
 
 const cells = (line: string) =>
@@ -36,7 +37,26 @@ const [, ...rows] = table
   .split('\n')
   .filter((line) => !line.startsWith('| ---'))
   .map(cells);
-const columns = ['start', 'stop', 'pause', 'resume', 'exec, copy', 'remove', 'forceRemove'] as const;
+const columns = [
+  'start',
+  'stop',
+  'pause',
+  'resume',
+  'exec, copy',
+  'remove',
+  'forceRemove',
+  'restart',
+  'rename',
+  'snapshot',
+  'clone',
+  'export',
+  'restore',
+  'removeSnapshot',
+] as const;
+
+/** Every box here has a snapshot, if it has a disk. */
+const withSnapshot = (state: keyof typeof historyOf): Story =>
+  Story.of(...withSnapshots(historyOf[state], keptSnapshot));
 
 /** An answer in the words of the table. */
 const wordsFor = (story: Story, answer: Answer): string => {
@@ -45,11 +65,16 @@ const wordsFor = (story: Story, answer: Answer): string => {
       return 'already so';
     case 'refused': {
       const { code, help } = answer.refusal;
+      // Of a box that never had a disk there is no snapshot to speak of.
+      if (code === 'NotFound' && answer.refusal.message.includes('has no snapshot')) return 'refused';
       if (code === 'NotFound') return 'not found';
       expect(code).toBe('InvalidState');
       return help === 'Resume it first.' ? 'refused: resume it' : 'refused';
     }
     case 'accepted': {
+      const [asked] = answer.effects;
+      if (asked !== undefined && answer.state.context.operation !== null)
+        return 'plan' in asked.args ? { quiesce: 'in bracket', held: 'held' }[asked.args.plan.kind] : 'begun';
       const replay = Story.of(...story.log);
       const states = answer.events.map((event) => {
         replay.record(event, story.now);
@@ -78,7 +103,7 @@ describe('every state × every command', () => {
   describe.each(boxStates)('a box that is %s', (state) => {
     const row = rows.find(([name]) => name === state) ?? [];
     test.each(columns.map((column, index) => [column, row[index + 1]]))('%s: %s', (column, expected) => {
-      const story = Story.of(...historyOf[state]);
+      const story = withSnapshot(state);
       expect(story.view.state).toBe(state);
       if (column === 'exec, copy') {
         const [auto, manual] = [execCell(story, true), execCell(story, false)];

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { effectIdFor, hostId, tenantId, version } from '../../../src/kernel/ids.ts';
 import { limits } from '../../../src/kernel/limits.ts';
 import { msOf, plusMs } from '../../../src/kernel/time.ts';
@@ -37,6 +36,7 @@ describe('a box that is created', () => {
       name: 'web',
       state: 'configured',
       health: 'none',
+      operation: null,
       bracket: null,
       options,
       generation: 0,
@@ -44,6 +44,11 @@ describe('a box that is created', () => {
       process: null,
       effect: null,
       hasDisk: false,
+      origin: null,
+      snapshots: [],
+      standsOn: null,
+      pause: null,
+      restarts: 0,
       exit: null,
       failure: null,
       createdAt: story.now,
@@ -244,11 +249,12 @@ describe('pause and resume', () => {
   });
 
   test('a box that is held quiesced for an operation is not paused besides, but can be stopped', () => {
-    const opened: BoxEvent = { type: 'box.bracketOpened', data: { operation: 'snapshot' } };
-    const story = Story.of(...historyOf.running, opened);
+    const story = Story.of(...historyOf.running);
+    story.when(command.snapshot);
+    expect(story.view.operation).toMatchObject({ kind: 'snapshot' });
     expect(story.view.bracket).toBe('snapshot');
     expect(story.when(command.pause)).toMatchObject(refusal('InvalidState'));
     expect(story.when(command.stop).kind).toBe('accepted');
-    expect(story.view).toMatchObject({ state: 'stopping', bracket: null });
+    expect(story.view).toMatchObject({ state: 'stopping', operation: null });
   });
 });

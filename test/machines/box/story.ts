@@ -1,7 +1,9 @@
 import { expect } from 'vitest';
+import type { z } from 'zod';
 import type { BoxEvent } from '../../../src/events/box-events.ts';
 import { boxOptionsSchema } from '../../../src/events/box-options.ts';
 import type { BoxCommand } from '../../../src/events/commands.ts';
+import type { CopyMethod } from '../../../src/events/disk-operations.ts';
 import type { EffectIntent, EffectOutcome } from '../../../src/events/effects.ts';
 import type { RecordedEvent } from '../../../src/events/envelope.ts';
 import type { Failure } from '../../../src/events/failure.ts';
@@ -11,14 +13,16 @@ import {
   defaultTenant,
   type EffectId,
   effectIdFor,
+  exportId,
   hostId,
+  snapshotId,
   type TenantId,
   version,
 } from '../../../src/kernel/ids.ts';
 import { plusMs, type Timestamp, timestamp } from '../../../src/kernel/time.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
 import { type BoxState, takeBoxEvent } from '../../../src/machines/box/box-state.ts';
-import type { Decision } from '../../../src/machines/decision.ts';
+import type { Begun, Decision } from '../../../src/machines/decision.ts';
 import { recordedFor } from '../recorded.ts';
 
 export const theBox = boxId('bx_0123456789abcdef');
@@ -30,6 +34,10 @@ const epochStart = timestamp('2026-11-25T12:00:00.000Z');
 
 /** The events that bring a new box into a state, most of them with short data. */
 export const created: BoxEvent = { type: 'box.created', data: { name: 'web', options } };
+export const createdWith = (asked: z.input<typeof boxOptionsSchema>): BoxEvent => ({
+  type: 'box.created',
+  data: { name: 'web', options: boxOptionsSchema.parse(asked) },
+});
 export const startRequested = (generation = 1, timeoutMs = 90_000): BoxEvent => ({
   type: 'box.startRequested',
   data: { placement, generation, timeoutMs },
@@ -79,6 +87,7 @@ export class Story {
   readonly log: RecordedEvent<BoxEvent>[] = [];
   readonly effects: EffectIntent[] = [];
   readonly cancelled: EffectId[] = [];
+  readonly begun: Begun<BoxState, BoxEvent>[] = [];
   state: BoxState | undefined;
   now: Timestamp = epochStart;
 
@@ -86,6 +95,15 @@ export class Story {
     const story = new Story();
     for (const event of events) story.record(event, story.tick());
     return story;
+  }
+
+  /** Another life that begins where this one is. */
+  fork(): Story {
+    const fork = new Story();
+    fork.log.push(...this.log);
+    fork.state = this.state;
+    fork.now = this.now;
+    return fork;
   }
 
   /** Appends an event as it is, past `decide`. Returns the effects that the statechart asks for. */
@@ -106,6 +124,7 @@ export class Story {
     expect(this.state && boxAggregate.persist(this.state)).toEqual(boxAggregate.persist(answer.state));
     this.effects.push(...answer.effects);
     this.cancelled.push(...answer.cancels);
+    this.begun.push(...answer.begins);
     return answer;
   }
 
@@ -131,11 +150,39 @@ export class Story {
     return version(this.log.length);
   }
 
-  tick(): Timestamp {
-    this.now = plusMs(this.now, 1000);
+  tick(ms = 1000): Timestamp {
+    this.now = plusMs(this.now, ms);
     return this.now;
   }
 }
+
+export const bracket = { consistency: 'file-system', freezeMs: 3, pausedMs: 5, thawMs: 2 } as const;
+const diskCopy = { sizeBytes: 4096, copy: 'reflink' } as const;
+const aSnapshot = { snapshotId: snapshotId('sn_0123456789abcdef'), name: 'before' } as const;
+export const theClone = boxId('bx_fedcba9876543210');
+const theExport = exportId('xp_0123456789abcdef');
+
+/** The `n`-th of the snapshots that tests know by number. */
+export const numbered = (n: number) => snapshotId(`sn_${String(n).padStart(16, '0')}`);
+
+/** A snapshot that the box has. */
+export const snapshotted = (name: string, n: number, copy: CopyMethod = 'reflink'): readonly BoxEvent[] => {
+  const it = { snapshotId: numbered(n), name };
+  return [
+    { type: 'box.snapshotRequested', data: { ...it, consistency: 'best-effort', timeoutMs: 3_660_000 } },
+    { type: 'box.snapshotCreated', data: { ...it, bracket, sizeBytes: 4096, copy } },
+  ];
+};
+export const keptSnapshot = snapshotted('kept', 99);
+
+/** A history in which the snapshots were made as soon as that could be, if it ever could. */
+export const withSnapshots = (
+  history: readonly BoxEvent[],
+  ...snapshots: readonly (readonly BoxEvent[])[]
+): readonly BoxEvent[] => {
+  const at = history.findIndex(({ type }) => type === 'box.started' || type === 'box.startFailed') + 1;
+  return at === 0 ? history : [...history.slice(0, at), ...snapshots.flat(), ...history.slice(at)];
+};
 
 export const command = {
   create: { type: 'box.create', boxId: theBox, name: 'web', options },
@@ -145,6 +192,24 @@ export const command = {
   resume: { type: 'box.resume', boxId: theBox },
   remove: { type: 'box.remove', boxId: theBox, force: false },
   forceRemove: { type: 'box.remove', boxId: theBox, force: true },
+  restart: { type: 'box.restart', boxId: theBox, placement },
+  rename: { type: 'box.rename', boxId: theBox, name: 'other' },
+  snapshot: { type: 'box.snapshot', boxId: theBox, ...aSnapshot, consistency: 'best-effort' },
+  removeSnapshot: { type: 'box.removeSnapshot', boxId: theBox, snapshot: 'kept' },
+  restore: { type: 'box.restore', boxId: theBox, snapshot: 'kept' },
+  clone: {
+    type: 'box.clone',
+    boxId: theBox,
+    clones: [{ boxId: theClone, name: 'copy' }],
+    consistency: 'best-effort',
+  },
+  export: {
+    type: 'box.export',
+    boxId: theBox,
+    exportId: theExport,
+    includeEnv: false,
+    consistency: 'best-effort',
+  },
 } as const satisfies Record<string, BoxCommand>;
 
 export const reportExit = (generation: number): BoxCommand => ({
@@ -152,6 +217,7 @@ export const reportExit = (generation: number): BoxCommand => ({
   boxId: theBox,
   generation,
   exit: { kind: 'signal', signal: 'SIGKILL' },
+  placement,
 });
 
 /** An outcome of each kind that says that all went well. */
@@ -170,6 +236,17 @@ export const success = {
   'vm.pause': { kind: 'vm.pause', outcome: { status: 'succeeded', result: { consistency: 'crash' } } },
   'vm.resume': { kind: 'vm.resume', outcome: { status: 'succeeded', result: {} } },
   'disk.remove': { kind: 'disk.remove', outcome: { status: 'succeeded', result: {} } },
+  'disk.snapshot': {
+    kind: 'disk.snapshot',
+    outcome: { status: 'succeeded', result: { bracket, ...diskCopy } },
+  },
+  'disk.restore': { kind: 'disk.restore', outcome: { status: 'succeeded', result: diskCopy } },
+  'disk.clone': { kind: 'disk.clone', outcome: { status: 'succeeded', result: { bracket, ...diskCopy } } },
+  'disk.export': {
+    kind: 'disk.export',
+    outcome: { status: 'succeeded', result: { bracket, sizeBytes: 2048, sha256: '0'.repeat(64) } },
+  },
+  'snapshot.remove': { kind: 'snapshot.remove', outcome: { status: 'succeeded', result: {} } },
 } as const satisfies { [Kind in EffectOutcome['kind']]: Extract<EffectOutcome, { kind: Kind }> };
 
 export const failed = (kind: EffectOutcome['kind']): EffectOutcome => ({

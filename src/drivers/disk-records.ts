@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { snapshotIdSchema } from '../events/schemas.ts';
+import { manifestSchema } from './box-archive/manifest.ts';
+
+/** What is written down next to disks, so that work which is asked for again can answer as it did at first. */
+
+const sizeSchema = z.int().nonnegative();
+
+export const diskCopySchema = z.strictObject({
+  copy: z.enum(['reflink', 'copy', 'chain']),
+  sizeBytes: sizeSchema,
+});
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+
+export const exportFiguresSchema = z.strictObject({ sizeBytes: sizeSchema, sha256: sha256Schema });
+
+export const importedArchiveSchema = z.strictObject({
+  manifest: manifestSchema,
+  archiveBytes: sizeSchema,
+  sha256: sha256Schema,
+  sizeBytes: sizeSchema,
+});
+
+/** Of what a disk was made. */
+export const originSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('clone'), snapshotId: snapshotIdSchema, made: diskCopySchema }),
+  z.strictObject({ kind: z.literal('import'), made: importedArchiveSchema }),
+]);
+export type Origin = z.infer<typeof originSchema>;

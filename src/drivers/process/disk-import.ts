@@ -1,0 +1,36 @@
+import type { BoxId } from '../../kernel/ids.ts';
+import { limits } from '../../kernel/limits.ts';
+import { readArchive } from '../box-archive/read-archive.ts';
+import type { DiskKeeper, ImportedArchive } from '../disks.ts';
+import { flushFileSystem } from './copy-tree.ts';
+import type { DiskContext } from './disk-context.ts';
+import { DiskUnpacking } from './disk-unpacking.ts';
+import { keepNewDisk, stageNewDisk } from './new-disk.ts';
+
+const progressEveryMs = 1000;
+
+/** Unpacks the archive out of sight, and lets it be the box's disk once all of it was found good. */
+export const importNewDisk = async (
+  context: DiskContext,
+  boxId: BoxId,
+  archive: AsyncIterable<Uint8Array>,
+  { signal, onProgress, maxBytes = limits.archiveDiskBytesMax }: Parameters<DiskKeeper['importDisk']>[2],
+): Promise<ImportedArchive> => {
+  const staged = await stageNewDisk(context, context.layout.box(boxId));
+  context.passed('import.begun');
+  let toldAt = performance.now();
+  const onBytes = (bytes: number) => {
+    if (performance.now() - toldAt < progressEveryMs) return;
+    toldAt = performance.now();
+    onProgress?.({ bytes, totalBytes: null });
+  };
+  const unpacking = new DiskUnpacking(staged, context.owner);
+  const figures = await readArchive(archive, { maxBytes, signal, onBytes }, unpacking);
+  await unpacking.end();
+  await flushFileSystem(staged, signal);
+  context.passed('import.staged');
+  const made = { ...figures, sizeBytes: figures.manifest.disk.bytes };
+  await keepNewDisk(context, boxId, staged, { kind: 'import', made }, signal);
+  onProgress?.({ bytes: figures.archiveBytes, totalBytes: figures.archiveBytes });
+  return made;
+};

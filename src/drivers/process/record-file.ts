@@ -1,0 +1,11 @@
+import type { z } from 'zod';
+import { readIfThere, writeWhole } from '../../os/files.ts';
+
+/** Undefined when there is no such file. */
+export const readRecord = async <Out>(path: string, schema: z.ZodType<Out>): Promise<Out | undefined> => {
+  const text = await readIfThere(path);
+  return text === undefined ? undefined : schema.parse(JSON.parse(text));
+};
+
+export const writeRecord = (path: string, record: object): Promise<void> =>
+  writeWhole(path, JSON.stringify(record), { flush: true });

@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import type { DiskSource } from '../drivers/disks.ts';
+import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
+import type { BracketPlan, BracketReport } from '../events/disk-operations.ts';
+import type { EffectKind } from '../events/effects.ts';
+import type { EffectId, SnapshotId } from '../kernel/ids.ts';
+import { idAlphabet, idLength, snapshotId as parseSnapshotId } from '../kernel/ids.ts';
+import type { JsonObject } from '../kernel/json.ts';
+import { inBracket } from './bracket.ts';
+import type { Workshop } from './workshop.ts';
+
+/** The box is held for as long as it takes to keep its disk as it is, and not for what is then made of that. */
+export const snapshotHandler =
+  (shop: Workshop): EffectHandler<'disk.snapshot'> =>
+  async ({ snapshotId, plan }, context) => {
+    const { result, bracket } = await keep(shop, context, plan, snapshotId);
+    context.crash('snapshot.kept', context.intent.kind);
+    return { bracket, ...result };
+  };
+
+/** All of the clones or none: when one of them cannot be made, those that have been are taken away again. */
+export const cloneHandler =
+  (shop: Workshop): EffectHandler<'disk.clone'> =>
+  ({ clones, plan }, context) =>
+    fromScratch(shop, context, plan, async (from, bracket) => {
+      const { driver } = shop;
+      const work = workOf(shop, context);
+      try {
+        let copy = await driver.cloneDisk(from, firstOf(clones).boxId, work);
+        context.crash('clone.some', context.intent.kind);
+        for (const { boxId } of clones.slice(1)) copy = await driver.cloneDisk(from, boxId, work);
+        context.crash('clone.all', context.intent.kind);
+        return { bracket, ...copy };
+      } catch (error) {
+        for (const { boxId } of clones) await driver.removeDisk(boxId);
+        throw error;
+      }
+    });
+
+export const exportHandler =
+  (shop: Workshop): EffectHandler<'disk.export'> =>
+  ({ exportId, name, options, plan }, context) =>
+    fromScratch(shop, context, plan, async (from, bracket) => {
+      const { consistency } = bracket;
+      const manifest = {
+        boxledgerVersion: shop.version,
+        // JSON, but for optional fields that TypeScript thinks may hold `undefined`.
+        box: { name, options: options as unknown as JsonObject },
+        createdAt: shop.clock.now(),
+        consistency,
+      };
+      const figures = await shop.driver.exportDisk(from, exportId, manifest, workOf(shop, context));
+      context.crash('export.written', context.intent.kind);
+      return { bracket, ...figures };
+    });
+
+export const restoreHandler =
+  (shop: Workshop): EffectHandler<'disk.restore'> =>
+  async ({ snapshotId }, context) => {
+    const copy = await shop.driver.restoreDisk(context.intent.boxId, snapshotId, workOf(shop, context));
+    context.crash('restore.done', context.intent.kind);
+    return copy;
+  };
+
+export const snapshotRemovalHandler =
+  (shop: Workshop): EffectHandler<'snapshot.remove'> =>
+  async ({ snapshotId }, { intent: { boxId } }) => {
+    await shop.driver.removeSnapshot(boxId, snapshotId);
+    return {};
+  };
+
+const workOf = (
+  { progress }: Workshop,
+  { signal, intent }: Pick<EffectContext<EffectKind>, 'signal' | 'intent'>,
+) => ({
+  signal,
+  onProgress: (done: { readonly bytes: number; readonly totalBytes: number | null }) =>
+    progress.report(intent.effectId, done),
+});
+
+const keep = <Kind extends EffectKind>(
+  shop: Workshop,
+  context: EffectContext<Kind>,
+  plan: BracketPlan,
+  snapshotId: SnapshotId,
+) =>
+  inBracket(shop, context, plan, () =>
+    shop.driver.snapshotDisk(context.intent.boxId, snapshotId, workOf(shop, context)),
+  );
+
+/**
+ * Works from a snapshot that is nobody's and goes again with the effect. What an attempt that died left of it is as old as that
+ * attempt, so it is made anew. One whose effect has ended otherwise goes when the box is looked at next.
+ */
+const fromScratch = async <Kind extends EffectKind, Result>(
+  shop: Workshop,
+  context: EffectContext<Kind>,
+  plan: BracketPlan,
+  work: (from: DiskSource, bracket: BracketReport) => Promise<Result>,
+): Promise<Result> => {
+  const { boxId, effectId } = context.intent;
+  const snapshotId = scratchSnapshotOf(effectId);
+  if (context.attempt > 1) await shop.driver.removeSnapshot(boxId, snapshotId);
+  try {
+    const { bracket } = await keep(shop, context, plan, snapshotId);
+    return await work({ boxId, snapshotId }, bracket);
+  } finally {
+    await shop.driver.removeSnapshot(boxId, snapshotId);
+  }
+};
+
+/** Follows from the effect, so that its next attempt knows what the one before it left. */
+const scratchSnapshotOf = (effectId: EffectId): SnapshotId => {
+  const digest = createHash('sha256').update(effectId).digest();
+  const text = Array.from(digest.subarray(0, idLength), (byte) => idAlphabet.charAt(byte % 32)).join('');
+  return parseSnapshotId(`sn_${text}`);
+};
+
+const firstOf = <Item>([first]: readonly Item[]): Item => {
+  if (first === undefined) throw new RangeError('a clone effect has at least one clone');
+  return first;
+};

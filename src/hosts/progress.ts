@@ -1,0 +1,23 @@
+import { EventEmitter } from 'eventemitter3';
+import type { EffectId } from '../kernel/ids.ts';
+
+/** How far an effect's work is. `totalBytes` is null where it is not known. */
+export interface Progress {
+  readonly bytes: number;
+  readonly totalBytes: number | null;
+}
+
+/** Where effects of this process say how far they are, for whoever looks at that moment. Nothing of it is kept. */
+export class ProgressBoard {
+  readonly #emitter = new EventEmitter<Record<string, [Progress]>>();
+
+  report(effectId: EffectId, progress: Progress): void {
+    this.#emitter.emit(effectId, progress);
+  }
+
+  /** Until what is returned is called. */
+  watch(effectId: EffectId, onProgress: (progress: Progress) => void): () => void {
+    this.#emitter.on(effectId, onProgress);
+    return () => void this.#emitter.off(effectId, onProgress);
+  }
+}
