@@ -36,6 +36,8 @@ export const openSimPlane = async (
     queue,
     driver: createSimDriver(),
     hostId,
+    // Simulated disks do not outlast the process, so nothing of an import can.
+    pendingImports: { add: async () => undefined, remove: async () => undefined, list: async () => [] },
     token: undefined,
     localActor: { kind: 'system', id: 'bench' },
     log,

@@ -10,8 +10,10 @@ import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import type { TenantId } from '../kernel/ids.ts';
 import type { IdSource } from '../kernel/ports.ts';
+import type { BoxArchives } from './box-archives.ts';
 import type { CallObserver } from './call-observer.ts';
 import type { GuestAccess } from './guest-access.ts';
+import type { ProgressSource } from './progress.ts';
 import type { ServiceCounts } from './service-counts.ts';
 
 /** Everything that the services stand on. */
@@ -28,6 +30,8 @@ export interface ApiDeps {
   readonly counts: ServiceCounts;
   /** Told of calls as they begin and end; must neither throw nor wait. */
   readonly callObserver?: CallObserver | undefined;
+  readonly progress: ProgressSource;
+  readonly archives: BoxArchives;
   /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
   readonly placement: (box: BoxRecord) => Promise<Placement>;
   /** What the largest host has: no box may ask for more. */

@@ -4,7 +4,7 @@ import type { BoxView } from '../events/box-view.ts';
 import type { Command } from '../events/commands.ts';
 import { assert } from '../kernel/assert.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
-import type { BoxId, TenantId } from '../kernel/ids.ts';
+import { type BoxId, boxOfStream, type TenantId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import type { ApiDeps } from './api-deps.ts';
 import type { Caller } from './caller.ts';
@@ -41,6 +41,18 @@ export const findBox = async (deps: ApiDeps, tenant: TenantId, reference: string
 /** The box as it is now. */
 export const boxById = (deps: ApiDeps, tenant: TenantId, boxId: BoxId): Promise<BoxRecord> =>
   findBox(deps, tenant, boxId);
+
+/** The box that the command with this id was answered for; undefined when it never was, or for something else. */
+export const boxAnswered = async (
+  deps: ApiDeps,
+  tenant: TenantId,
+  { commandId }: Mutation,
+): Promise<BoxRecord | undefined> => {
+  if (commandId === undefined) return undefined;
+  const answer = await deps.history.answerTo(tenant, commandId);
+  if (answer === undefined || !answer.streamId.startsWith('box/')) return undefined;
+  return boxById(deps, tenant, boxOfStream(answer.streamId));
+};
 
 /** The box that had the name last, of those that are removed. */
 export const lastRemoved = async (

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import type { BoxRecord } from '../commands/event-store.ts';
 import { type BoxOptions, boxOptionsSchema } from '../events/box-options.ts';
@@ -7,23 +6,35 @@ import type {
   CreateResponse,
   PauseResponse,
   RemoveResponse,
+  RenameResponse,
+  RestartResponse,
   ResumeResponse,
   StartResponse,
   StopResponse,
 } from '../gen/boxledger/v1/box_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type BoxId, idAlphabet } from '../kernel/ids.ts';
 import type { ApiDeps } from './api-deps.ts';
-import { type AcceptedForBox, findBox, forBox, lastRemoved, metaOf, submit } from './box-access.ts';
+import {
+  type AcceptedForBox,
+  boxAnswered,
+  findBox,
+  forBox,
+  lastRemoved,
+  metaOf,
+  submit,
+} from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
 import { encodeBox, encodeRecord } from './encode.ts';
 import { snakeCase } from './field-path.ts';
+import { madeUpSuffix } from './made-up.ts';
 import { type Change, outcomeOf } from './outcome.ts';
 import type {
   CreateParsed,
   Mutation,
   pauseSchema,
   removeSchema,
+  renameSchema,
+  restartSchema,
   resumeSchema,
   startSchema,
   stopSchema,
@@ -36,7 +47,7 @@ export const create =
   async (request: CreateParsed, { caller }: CallScope): Promise<CreateResponse> => {
     const { mutation, options, getOrCreate } = request;
     const boxId = deps.ids.boxId();
-    const name = request.name ?? madeUpName(boxId, mutation);
+    const name = request.name ?? `box-${madeUpSuffix(boxId, mutation)}`;
     const answer = await deps.door.submit(
       { type: 'box.create', boxId, name, options },
       metaOf(caller, mutation),
@@ -60,17 +71,6 @@ export const create =
       );
     return { box: encodeRecord(existing), created: false };
   };
-
-const madeUpNameLength = 10;
-
-/** From the command's id where there is one, so that a repeated call makes up the same name. */
-const madeUpName = (boxId: BoxId, { commandId }: Mutation): string =>
-  commandId === undefined
-    ? `box-${boxId.slice(-madeUpNameLength)}`
-    : `box-${Array.from(
-        createHash('sha256').update(commandId).digest().subarray(0, madeUpNameLength),
-        (byte) => idAlphabet[byte % idAlphabet.length],
-      ).join('')}`;
 
 const differences = (asked: BoxOptions, has: BoxOptions): readonly string[] =>
   Object.keys(boxOptionsSchema.shape).flatMap((key) => {
@@ -104,12 +104,39 @@ export const stop =
 export const pause =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof pauseSchema>, scope: CallScope): Promise<PauseResponse> =>
-    change(deps, 'pause', request, scope, ({ boxId }) => ({ type: 'box.pause', boxId }));
+    change(deps, 'pause', request, scope, ({ boxId }) => ({
+      type: 'box.pause',
+      boxId,
+      maxDurationMs: request.maxDurationMs,
+    }));
 
 export const resume =
   (deps: ApiDeps) =>
   async (request: z.infer<typeof resumeSchema>, scope: CallScope): Promise<ResumeResponse> =>
     change(deps, 'resume', request, scope, ({ boxId }) => ({ type: 'box.resume', boxId }));
+
+export const restart =
+  (deps: ApiDeps) =>
+  async (request: z.infer<typeof restartSchema>, scope: CallScope): Promise<RestartResponse> =>
+    change(deps, 'restart', request, scope, async (box) => ({
+      type: 'box.restart',
+      boxId: box.boxId,
+      placement: await deps.placement(box),
+      timeoutMs: request.timeoutMs,
+    }));
+
+/** Asked for again, its box goes by the old name no more: the command's own answer says which box it was. */
+export const rename =
+  (deps: ApiDeps) =>
+  async (
+    { box, name, mutation }: z.infer<typeof renameSchema>,
+    { caller }: CallScope,
+  ): Promise<RenameResponse> => {
+    const { boxId } =
+      (await boxAnswered(deps, caller.tenant, mutation)) ?? (await findBox(deps, caller.tenant, box));
+    const answer = forBox(await submit(deps, { type: 'box.rename', boxId, name }, metaOf(caller, mutation)));
+    return { box: encodeBox(answer.view, answer.version) };
+  };
 
 export const remove =
   (deps: ApiDeps) =>

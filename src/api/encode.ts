@@ -1,12 +1,19 @@
 import type { BoxRecord } from '../commands/event-store.ts';
+import type { BoxOptions } from '../events/box-options.ts';
 import type { BoxView } from '../events/box-view.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
 import type { Failure } from '../events/failure.ts';
 import type { Exit } from '../events/process.ts';
-import type { Box, Exit as WireExit, Failure as WireFailure } from '../gen/boxledger/v1/box.ts';
+import type {
+  Box,
+  Exit as WireExit,
+  Failure as WireFailure,
+  BoxOptions as WireOptions,
+} from '../gen/boxledger/v1/box.ts';
 import type { Event } from '../gen/boxledger/v1/event.ts';
 import type { Version } from '../kernel/ids.ts';
 import { msOf, type Timestamp } from '../kernel/time.ts';
+import { encodeOperation, encodeOrigin, encodePause, encodeSnapshot } from './encode-disk.ts';
 
 /** The domain's words in the wire's shape. */
 
@@ -16,7 +23,7 @@ export const encodeBox = (view: BoxView, version: Version): Box => ({
   name: view.name,
   state: view.state,
   health: view.health,
-  options: view.options,
+  options: encodeOptions(view.options),
   version,
   generation: view.generation,
   placement: view.placement ?? undefined,
@@ -30,6 +37,18 @@ export const encodeBox = (view: BoxView, version: Version): Box => ({
   startedAt: dateOf(view.startedAt),
   stoppedAt: dateOf(view.stoppedAt),
   bracket: view.bracket ?? '',
+  operation: view.operation === null ? undefined : encodeOperation(view.operation),
+  origin: view.origin === null ? undefined : encodeOrigin(view.origin),
+  snapshots: view.snapshots.map(encodeSnapshot),
+  standsOn: view.standsOn ?? '',
+  pause: view.pause === null ? undefined : encodePause(view.pause),
+  restarts: view.restarts,
+});
+
+const encodeOptions = ({ idleTimeoutMs, maxLifetimeMs, ...rest }: BoxOptions): WireOptions => ({
+  ...rest,
+  idleTimeoutMs: idleTimeoutMs === undefined ? undefined : BigInt(idleTimeoutMs),
+  maxLifetimeMs: maxLifetimeMs === undefined ? undefined : BigInt(maxLifetimeMs),
 });
 
 export const encodeRecord = ({ view, version }: BoxRecord): Box => encodeBox(view, version);

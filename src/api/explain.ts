@@ -10,6 +10,7 @@ import type { ApiDeps } from './api-deps.ts';
 import { boxById, findBox } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
 import type { Caller } from './caller.ts';
+import { commandAsked } from './command-asked.ts';
 import { encodeBox, encodeRecord } from './encode.ts';
 import type { ExplainParsed } from './history-requests.ts';
 
@@ -20,7 +21,7 @@ export const explain =
     const box = await findBox(deps, caller.tenant, request.box);
     const answer =
       request.exec === undefined
-        ? answerOf(box, await ask(deps, await commandOf(deps, request, box), request, caller))
+        ? answerOf(box, await ask(deps, await commandAsked(deps, request, box), request, caller))
         : await explainExec(deps, { ...request, exec: request.exec }, box, caller);
     return { box: encodeRecord(await boxById(deps, box.tenant, box.boxId)), answer };
   };
@@ -33,19 +34,6 @@ const ask = (
   { expectedVersion }: Pick<ExplainParsed, 'expectedVersion'>,
   { tenant, actor }: Caller,
 ) => deps.explainer.explain(command, { tenant, actor, expectedVersion });
-
-const commandOf = async (
-  deps: ApiDeps,
-  { stop, pause, resume, remove }: ExplainParsed,
-  box: BoxRecord,
-): Promise<Command> => {
-  const { boxId } = box;
-  if (stop !== undefined) return { type: 'box.stop', boxId, timeoutMs: stop.timeoutMs };
-  if (pause !== undefined) return { type: 'box.pause', boxId };
-  if (resume !== undefined) return { type: 'box.resume', boxId };
-  if (remove !== undefined) return { type: 'box.remove', boxId, force: remove.force };
-  return { type: 'box.start', boxId, placement: await deps.placement(box) };
-};
 
 /** As `enterBox` and what follows it do: an exec runs, waits for a start, or makes one, and is then on record itself. */
 const explainExec = async (

@@ -1,10 +1,14 @@
 import { z } from 'zod';
 import type { Moment } from '../commands/moments.ts';
+import { timerMsSchema } from '../events/box-options.ts';
+import { snapshotNameSchema } from '../events/disk-operations.ts';
 import { execSpecSchema } from '../events/exec-events.ts';
 import { commandIdSchema } from '../events/schemas.ts';
 import { version } from '../kernel/ids.ts';
 import { timestampFromMs } from '../kernel/time.ts';
-import { boxReference, listSchema } from './requests.ts';
+import { cloneNames, countFault, namesOrCount, snapshotReference } from './disk-requests.ts';
+import { wideMs } from './option-requests.ts';
+import { boxReference, emptyIsUnset, listSchema, newNameSchema } from './requests.ts';
 
 /** One schema a request of the HistoryService, field by field as in the proto. */
 
@@ -43,6 +47,7 @@ export const whySchema = z.strictObject({
   commandId: commandIdSchema.optional(),
 });
 
+const ofSnapshot = z.strictObject({ snapshot: snapshotReference }).optional();
 const nothing = z.strictObject({}).optional();
 
 export const explainSchema = z
@@ -51,9 +56,16 @@ export const explainSchema = z
     expectedVersion: z.bigint().transform(version).optional(),
     start: nothing,
     stop: z.strictObject({ timeoutMs: z.int().optional() }).optional(),
-    pause: nothing,
+    pause: z.strictObject({ maxDurationMs: wideMs(timerMsSchema) }).optional(),
     resume: nothing,
     remove: z.strictObject({ force: z.boolean() }).optional(),
+    restart: z.strictObject({ timeoutMs: z.int().optional() }).optional(),
+    rename: z.strictObject({ name: newNameSchema }).optional(),
+    snapshot: z.strictObject({ name: emptyIsUnset(snapshotNameSchema) }).optional(),
+    removeSnapshot: ofSnapshot,
+    restore: ofSnapshot,
+    clone: z.strictObject(cloneNames).refine(namesOrCount, countFault).optional(),
+    export: nothing,
     exec: z
       .strictObject({
         command: execSpecSchema.shape.command,
@@ -63,8 +75,8 @@ export const explainSchema = z
       .optional(),
   })
   .refine(
-    ({ start, stop, pause, resume, remove, exec }) =>
-      [start, stop, pause, resume, remove, exec].some((command) => command !== undefined),
+    ({ box: _, expectedVersion: _condition, ...commands }) =>
+      Object.values(commands).some((command) => command !== undefined),
     { path: ['command'], message: 'must be set' },
   );
 export type ExplainParsed = z.infer<typeof explainSchema>;

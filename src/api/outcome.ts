@@ -9,10 +9,20 @@ import { type AcceptedForBox, boxById } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
 
 /** What a caller can wait for after a command. */
-export type Change = 'start' | 'stop' | 'pause' | 'resume' | 'remove';
+export type Change = 'start' | 'stop' | 'restart' | 'pause' | 'resume' | 'remove' | DiskChange;
+export type DiskChange = 'snapshot' | 'snapshotRemoval' | 'restore' | 'clone' | 'export';
+
+type Endings = Partial<Record<BoxEventType, 'done' | 'failed' | 'overtaken'>>;
+
+/** What a running box may meet while something is done to it. */
+const overtakesAny: Endings = {
+  'box.stopRequested': 'overtaken',
+  'box.exited': 'overtaken',
+  'box.lost': 'overtaken',
+};
 
 /** The events that end each change, and how: come about, failed, or overtaken by something else. */
-const endings: Record<Change, Partial<Record<BoxEventType, 'done' | 'failed' | 'overtaken'>>> = {
+const endings: Record<Change, Endings> = {
   start: {
     'box.started': 'done',
     'box.startFailed': 'failed',
@@ -20,22 +30,26 @@ const endings: Record<Change, Partial<Record<BoxEventType, 'done' | 'failed' | '
     'box.removeRequested': 'overtaken',
     'box.lost': 'overtaken',
   },
+  restart: {
+    'box.started': 'done',
+    'box.startFailed': 'failed',
+    'box.stopRequested': 'overtaken',
+    'box.removeRequested': 'overtaken',
+    'box.lost': 'overtaken',
+  },
   stop: { 'box.stopped': 'done', 'box.exited': 'done', 'box.lost': 'overtaken', 'box.removed': 'done' },
-  pause: {
-    'box.paused': 'done',
-    'box.pauseFailed': 'failed',
-    'box.stopRequested': 'overtaken',
-    'box.exited': 'overtaken',
-    'box.lost': 'overtaken',
-  },
-  resume: {
-    'box.resumed': 'done',
-    'box.resumeFailed': 'failed',
-    'box.stopRequested': 'overtaken',
-    'box.exited': 'overtaken',
-    'box.lost': 'overtaken',
-  },
+  pause: { 'box.paused': 'done', 'box.pauseFailed': 'failed', ...overtakesAny },
+  resume: { 'box.resumed': 'done', 'box.resumeFailed': 'failed', ...overtakesAny },
   remove: { 'box.removed': 'done', 'box.lost': 'overtaken' },
+  snapshot: { 'box.snapshotCreated': 'done', 'box.snapshotFailed': 'failed', ...overtakesAny },
+  snapshotRemoval: {
+    'box.snapshotRemoved': 'done',
+    'box.snapshotRemovalFailed': 'failed',
+    ...overtakesAny,
+  },
+  restore: { 'box.restored': 'done', 'box.restoreFailed': 'failed' },
+  clone: { 'box.cloned': 'done', 'box.cloneFailed': 'failed', ...overtakesAny },
+  export: { 'box.exported': 'done', 'box.exportFailed': 'failed', ...overtakesAny },
 };
 
 /** States that the box itself, or an effect, moves on from. */
@@ -59,32 +73,43 @@ export const outcomeOf = async (
   deps: ApiDeps,
   change: Change,
   answer: AcceptedForBox,
-  scope: CallScope,
+  patience: Patience,
 ): Promise<BoxRecord> => {
   const { view } = answer;
   const underWay = betweenStates.has(view.state) || (view.state === 'lost' && answer.kind === 'accepted');
-  if (underWay) {
-    const ended = () => endOf(deps, change, answer);
-    const end = await withStateAtDeadline(deps, view, scope, () =>
-      deps.feed.untilBox(view.boxId, ended, scope.waitSignal),
-    );
-    if (end.how !== 'done') throw unsuccessful(change, view, end);
-  }
+  if (underWay) await endingOf(deps, change, answer, patience);
   return boxById(deps, view.tenant, view.boxId);
+};
+
+/** How long is waited. */
+export type Patience = Pick<CallScope, 'waitSignal'>;
+
+/** The event by which what the command asked for has come about; throws as above. Of a command that was accepted. */
+export const endingOf = async (
+  deps: ApiDeps,
+  change: Change,
+  answer: AcceptedForBox,
+  patience: Patience,
+): Promise<RecordedEvent> => {
+  const { view } = answer;
+  const ended = () => endOf(deps, change, answer);
+  const end = await withStateAtDeadline(deps, view, patience, () =>
+    deps.feed.untilBox(view.boxId, ended, patience.waitSignal),
+  );
+  if (end.how !== 'done') throw unsuccessful(change, view, end);
+  return end.event;
 };
 
 interface End {
   readonly how: 'done' | 'failed' | 'overtaken';
-  readonly type: string;
-  readonly failure: Failure | undefined;
+  readonly event: RecordedEvent;
 }
 
 const endOf = async (deps: ApiDeps, change: Change, answer: AcceptedForBox): Promise<End | undefined> => {
   const endsIt: Readonly<Partial<Record<string, End['how']>>> = endings[change];
   for await (const event of eventsAfter(deps, answer)) {
     const how = endsIt[event.type];
-    if (how !== undefined)
-      return { how, type: event.type, failure: 'failure' in event.data ? event.data.failure : undefined };
+    if (how !== undefined) return { how, event };
   }
   return undefined;
 };
@@ -102,23 +127,27 @@ async function* eventsAfter(
   }
 }
 
-const unsuccessful = (
-  change: Change,
-  { boxId, name }: BoxView,
-  { how, type, failure }: End,
-): BoxledgerError =>
-  how === 'failed' && failure !== undefined
+const unsuccessful = (change: Change, { boxId, name }: BoxView, { how, event }: End): BoxledgerError => {
+  const failure: Failure | undefined = 'failure' in event.data ? event.data.failure : undefined;
+  return how === 'failed' && failure !== undefined
     ? new BoxledgerError(failure.code, failure.message, { details: { ...failure.details, boxId, name } })
-    : new BoxledgerError('InvalidState', `The ${change} of box ${name} was overtaken by ${type}.`, {
-        help: "The box's events say by whom and why.",
-        details: { boxId, name, event: type },
-      });
+    : new BoxledgerError(
+        'InvalidState',
+        `The ${changeText(change)} of box ${name} was overtaken by ${event.type}.`,
+        {
+          help: "The box's events say by whom and why.",
+          details: { boxId, name, event: event.type },
+        },
+      );
+};
+
+const changeText = (change: Change) => (change === 'snapshotRemoval' ? 'removal of a snapshot' : change);
 
 /** Runs `wait`, and says what the box's state is when the time for it is over. */
 export const withStateAtDeadline = async <Result>(
   deps: ApiDeps,
   { tenant, boxId }: BoxView,
-  { waitSignal }: CallScope,
+  { waitSignal }: Patience,
   wait: () => Promise<Result>,
 ): Promise<Result> => {
   try {

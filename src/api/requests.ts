@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { boxOptionsSchema } from '../events/box-options.ts';
+import { boxOptionsSchema, timerMsSchema } from '../events/box-options.ts';
 import { boxStates } from '../events/box-view.ts';
 import { stopTimeoutSchema } from '../events/commands.ts';
 import { domainEventSchema } from '../events/envelope.ts';
@@ -8,10 +8,11 @@ import type { Capacity } from '../events/host-events.ts';
 import { boundedText, commandIdSchema, nameSchema, streamIdSchema } from '../events/schemas.ts';
 import { boxIdPattern, namePattern, version } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
+import { wideMs, wireOptionsSchema } from './option-requests.ts';
 
 /** One schema a request, field by field as in the proto. They have no defaults of their own: those are the domain's. */
 
-const mutationSchema = z
+export const mutationSchema = z
   .strictObject({
     commandId: commandIdSchema.optional(),
     expectedVersion: z.bigint().transform(version).optional(),
@@ -26,7 +27,7 @@ export const boxReference = z
   .regex(namePattern, 'must be the id, the name or the beginning of the id of a box');
 
 /** proto3 has no unset text but the empty one. */
-const emptyIsUnset = <Schema extends z.ZodType>(schema: Schema) =>
+export const emptyIsUnset = <Schema extends z.ZodType>(schema: Schema) =>
   z.preprocess((text) => (text === '' ? undefined : text), schema.optional());
 
 const eventTypes = domainEventSchema.options.map((event) => event.shape.type.value);
@@ -35,30 +36,32 @@ const cursorSchema = boundedText(256);
 const stateSchema = z.enum(boxStates);
 const pathSchema = boundedText(limits.pathMaxBytes).min(1, 'must not be empty');
 
-/** The largest host's capacity is a limit like the others, so that it is said together with them. */
-export const createSchema = (capacity: Capacity) => {
-  const { cpus, memoryMib } = boxOptionsSchema.shape;
-  const options = boxOptionsSchema.extend({
-    cpus: cpus.removeDefault().max(capacity.cpus, `no host has more than ${capacity.cpus}`).default(1),
-    memoryMib: memoryMib
-      .removeDefault()
-      .max(capacity.memoryMib, `no host has more than ${capacity.memoryMib}`)
-      .default(512),
-  });
-  return z.strictObject({
+/** As a box may be called. An id would be taken for that box's. */
+export const newNameSchema = nameSchema.refine(
+  (name) => !boxIdPattern.test(name),
+  'must not look like an id',
+);
+
+export const createSchema = (capacity: Capacity) =>
+  z.strictObject({
     mutation: mutationSchema,
-    name: emptyIsUnset(nameSchema.refine((name) => !boxIdPattern.test(name), 'must not look like an id')),
-    options: options.prefault({}),
+    name: emptyIsUnset(newNameSchema),
+    options: wireOptionsSchema(capacity).prefault({}),
     getOrCreate: z.boolean(),
   });
-};
 export type CreateParsed = z.infer<ReturnType<typeof createSchema>>;
 
 const changeFields = { mutation: mutationSchema, box: boxReference, wait: z.boolean() };
 export const startSchema = z.strictObject(changeFields);
 export const stopSchema = z.strictObject({ ...changeFields, timeoutMs: stopTimeoutSchema.optional() });
 export const removeSchema = z.strictObject({ ...changeFields, force: z.boolean() });
-export const pauseSchema = z.strictObject(changeFields);
+export const restartSchema = stopSchema;
+export const renameSchema = z.strictObject({
+  mutation: mutationSchema,
+  box: boxReference,
+  name: newNameSchema,
+});
+export const pauseSchema = z.strictObject({ ...changeFields, maxDurationMs: wideMs(timerMsSchema) });
 export const resumeSchema = z.strictObject(changeFields);
 
 export const getSchema = z.strictObject({ box: boxReference });

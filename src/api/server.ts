@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
+import { DiskServiceService } from '../gen/boxledger/v1/disk_service.ts';
 import { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
 import { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
@@ -12,7 +13,7 @@ import { observed } from './call-observer.ts';
 import type { Service } from './calls.ts';
 import { cannotListen } from './listen-address.ts';
 import { reflection } from './reflection.ts';
-import { boxHandlers, eventHandlers, historyHandlers, tolerantMethods } from './services.ts';
+import { boxHandlers, diskHandlers, eventHandlers, historyHandlers, tolerantMethods } from './services.ts';
 
 export interface ApiServer {
   /** `host:port` (port 0: any) or `unix:/path`. Resolves with the address that it serves at. */
@@ -31,9 +32,10 @@ export const createApiServer = (deps: ApiDeps): ApiServer => {
   const service: Service = { deps, ends: ending.signal, underWay: new Set() };
   const server = new Server(optionsOf(deps));
   server.addService(tolerantMethods(BoxServiceService), boxHandlers(service));
+  server.addService(tolerantMethods(DiskServiceService), diskHandlers(service));
   server.addService(tolerantMethods(EventServiceService), eventHandlers(service));
   server.addService(tolerantMethods(HistoryServiceService), historyHandlers(service));
-  const services = ['BoxService', 'EventService', 'HistoryService'];
+  const services = ['BoxService', 'DiskService', 'EventService', 'HistoryService'];
   const names = ['', ...services.map((name) => `boxledger.v1.${name}`)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
   health.addToServer(server);

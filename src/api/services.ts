@@ -1,5 +1,6 @@
 import type { ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import type { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
+import type { DiskServiceService } from '../gen/boxledger/v1/disk_service.ts';
 import type { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
 import type { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import * as commands from './box-commands.ts';
@@ -7,6 +8,11 @@ import * as figures from './box-metrics.ts';
 import * as reads from './box-reads.ts';
 import { bidiStream, clientStream, type Service, serverStream, unary } from './calls.ts';
 import { copyIn, copyOut } from './copy.ts';
+import { clone } from './disk-clone.ts';
+import { exportBox } from './disk-export.ts';
+import { importBox } from './disk-import.ts';
+import * as diskRequests from './disk-requests.ts';
+import * as snapshots from './disk-snapshots.ts';
 import { readAll, readStream } from './event-reads.ts';
 import { exec } from './exec.ts';
 import { explain } from './explain.ts';
@@ -29,6 +35,8 @@ export const boxHandlers = (service: Service) => {
     remove: unary(service, requests.removeSchema, commands.remove(deps)),
     pause: unary(service, requests.pauseSchema, commands.pause(deps)),
     resume: unary(service, requests.resumeSchema, commands.resume(deps)),
+    restart: unary(service, requests.restartSchema, commands.restart(deps)),
+    rename: unary(service, requests.renameSchema, commands.rename(deps)),
     wait: unary(service, requests.waitSchema, reads.wait(deps)),
     watch: serverStream(service, requests.watchSchema, reads.watch(deps)),
     exec: bidiStream(service, requests.execRequestSchema, exec(deps)),
@@ -39,6 +47,20 @@ export const boxHandlers = (service: Service) => {
     processes: unary(service, requests.processesSchema, figures.processes(deps)),
     console: serverStream(service, requests.consoleSchema, figures.boxConsole(deps)),
   } satisfies Handlers<typeof BoxServiceService>;
+};
+
+export const diskHandlers = (service: Service) => {
+  const { deps } = service;
+  return {
+    createSnapshot: serverStream(service, diskRequests.createSnapshotSchema, snapshots.create(deps)),
+    listSnapshots: unary(service, diskRequests.listSnapshotsSchema, snapshots.list(deps)),
+    getSnapshot: unary(service, diskRequests.getSnapshotSchema, snapshots.get(deps)),
+    removeSnapshot: unary(service, diskRequests.snapshotChangeSchema, snapshots.remove(deps)),
+    restoreSnapshot: serverStream(service, diskRequests.snapshotChangeSchema, snapshots.restore(deps)),
+    clone: serverStream(service, diskRequests.cloneRequestSchema, clone(deps)),
+    export: serverStream(service, diskRequests.exportSchema, exportBox(deps)),
+    import: clientStream(service, diskRequests.importRequestSchema(deps.capacity), importBox(deps)),
+  } satisfies Handlers<typeof DiskServiceService>;
 };
 
 export const eventHandlers = (service: Service) => {

@@ -5,7 +5,8 @@ import type { Exec, ExecOptions, ExecOutput } from '../sdk/exec.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { FailureWithCode, Interrupted } from './failure.ts';
 import type { EndingSignal } from './io.ts';
-import { exitJson, numberJson } from './json-forms.ts';
+import { exitJson } from './json-forms.ts';
+import { numberJson } from './json-values.ts';
 import type { Session } from './session.ts';
 import { handOverTerminal, pumpInput, sizeOf } from './terminal.ts';
 

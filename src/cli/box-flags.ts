@@ -1,8 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { BoxOptions } from '../sdk/client.ts';
-import { assignmentsValue, type FlagFaults, memoryMibValue, numberValue } from './flag-values.ts';
+import type { BoxOptions, HealthCheck, RestartPolicy } from '../sdk/client.ts';
+import {
+  assignmentsValue,
+  durationMsValue,
+  type FlagFaults,
+  memoryMibValue,
+  numberValue,
+} from './flag-values.ts';
 import { repeatable } from './flags.ts';
 import type { CliIo } from './io.ts';
 
@@ -16,6 +22,15 @@ export interface BoxFlags {
   readonly workdir?: string;
   readonly network?: string;
   readonly autoStart?: boolean;
+  readonly healthCmd?: string;
+  readonly healthInterval?: string;
+  readonly healthTimeout?: string;
+  readonly healthRetries?: string;
+  readonly healthStartPeriod?: string;
+  readonly healthcheck?: boolean;
+  readonly restart?: string;
+  readonly idleTimeout?: string;
+  readonly maxLifetime?: string;
 }
 
 export const addBoxFlags = (command: Command): Command =>
@@ -31,7 +46,25 @@ export const addBoxFlags = (command: Command): Command =>
     .option('-l, --label <k=v>', 'a label to find the box by', repeatable)
     .option('-w, --workdir <dir>', "absolute directory that programs start in (default: the box's home)")
     .option('--network <kind>', 'what it reaches: none, or what its host does: host (default none)')
-    .option('--no-auto-start', 'exec refuses to start the box when it does not run');
+    .option('--no-auto-start', 'exec refuses to start the box when it does not run')
+    .option(
+      '--health-cmd <command>',
+      'for sh -c, exits with 0 where the box is healthy; empty: its guest answers',
+    )
+    .option('--health-interval <duration>', 'from probe to probe, such as 10s (default 30s)')
+    .option('--health-timeout <duration>', 'that a probe may take (default 10s)')
+    .option('--health-retries <n>', 'failures in a row that make it unhealthy (default 3)')
+    .option(
+      '--health-start-period <duration>',
+      'after the start, in which failures do not count (default 60s)',
+    )
+    .option('--no-healthcheck', 'its health is not looked at, which is the default')
+    .option(
+      '--restart <policy>',
+      'when it ended by itself: no, on-failure[:most in a row] or always (default no)',
+    )
+    .option('--idle-timeout <duration>', 'stop it when nothing has run in it for so long')
+    .option('--max-lifetime <duration>', 'stop it so long after its start');
 
 /** Faults are added, not thrown. The server checks what only it can know. */
 export const boxOptionsValue = async (
@@ -48,7 +81,41 @@ export const boxOptionsValue = async (
     workingDir: flags.workdir,
     network: flags.network,
     autoStart: flags.autoStart === false ? false : undefined,
+    healthCheck: healthCheckValue(faults, flags),
+    restart: restartValue(faults, flags.restart),
+    idleTimeoutMs: wide(durationMsValue(faults, '--idle-timeout', flags.idleTimeout)),
+    maxLifetimeMs: wide(durationMsValue(faults, '--max-lifetime', flags.maxLifetime)),
   };
+};
+
+const wide = (ms: number | undefined) => (ms === undefined ? undefined : BigInt(ms));
+
+/** Any flag of it asks for it. */
+const healthCheckValue = (faults: FlagFaults, flags: BoxFlags): HealthCheck | undefined => {
+  const given = {
+    intervalMs: durationMsValue(faults, '--health-interval', flags.healthInterval),
+    timeoutMs: durationMsValue(faults, '--health-timeout', flags.healthTimeout),
+    retries: numberValue(faults, '--health-retries', flags.healthRetries, { whole: true, min: 1 }),
+    startPeriodMs: durationMsValue(faults, '--health-start-period', flags.healthStartPeriod),
+  };
+  const { healthCmd } = flags;
+  const isGiven = healthCmd !== undefined || Object.values(given).some((value) => value !== undefined);
+  if (!isGiven) return undefined;
+  if (flags.healthcheck === false)
+    return faults.add('--no-healthcheck', 'cannot be had with what says how health is found out');
+  return { ...given, command: healthCmd ? ['sh', '-c', healthCmd] : [] };
+};
+
+/** `on-failure:5`. */
+const restartValue = (faults: FlagFaults, text: string | undefined): RestartPolicy | undefined => {
+  if (text === undefined) return undefined;
+  const [, policy, most] = /^(no|always|on-failure)(?::([1-9]\d{0,6}))?$/.exec(text) ?? [];
+  if (policy === undefined || (most !== undefined && policy !== 'on-failure'))
+    return faults.add(
+      '--restart',
+      `must be no, on-failure, on-failure:N or always, not ${JSON.stringify(text)}`,
+    );
+  return { policy, maxRetries: most === undefined ? undefined : Number(most) };
 };
 
 export const envValue = (faults: FlagFaults, texts: readonly string[], io: CliIo) =>

@@ -42,6 +42,24 @@ export const secondsValue = (faults: FlagFaults, flag: string, text: string | un
   return ms <= 0xffff_ffff ? ms : faults.add(flag, 'must be at most 4294967 seconds');
 };
 
+const unitsInMs: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `500ms`, `1m30s`, `2h`, `7d`: in milliseconds. As in Docker, and days besides. */
+export const durationMsValue = (faults: FlagFaults, flag: string, text: string | undefined) => {
+  if (text === undefined) return undefined;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)];
+  const isWhole = parts.length > 0 && parts.map(([part]) => part).join('') === text;
+  const ms = parts.reduce((sum, [, digits, unit]) => sum + Number(digits) * (unitsInMs[unit ?? ''] ?? 0), 0);
+  if (isWhole && Number.isSafeInteger(Math.round(ms))) return Math.round(ms);
+  return faults.add(flag, `must be a duration such as 500ms, 30s or 1h30m, not ${JSON.stringify(text)}`);
+};
+
 const unitsInMib: Readonly<Record<string, number>> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 };
 
 /** `512m`, `1.5g`, `1GiB`: powers of 1024, in MiB. A unit is asked for: 512 alone could be meant either way. */

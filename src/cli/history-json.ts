@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import type { ChainLink, Change, DiffResponse, ExplainResponse, WhyResponse } from '../sdk/history.ts';
-import { boxJson, eventJson, momentJson, numberJson, parsedJson } from './json-forms.ts';
+import { boxJson, eventJson, parsedJson } from './json-forms.ts';
+import { momentJson, numberJson } from './json-values.ts';
 
 /** What `--json` prints of answers about moments. */
 

@@ -1,6 +1,8 @@
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import type { Box, Event, Exit } from '../sdk/client.ts';
+import { healthCheckJson, operationJson, originJson, pauseJson, snapshotJson } from './disk-json.ts';
+import { momentJson, numberJson, optionalNumberJson } from './json-values.ts';
 
 /**
  * What `--json` prints. Every field is always there, `null` where it has no value, so that a script need not ask whether
@@ -13,6 +15,7 @@ export const boxJson = (box: Box): JsonObject => ({
   state: box.state,
   health: box.health,
   bracket: box.bracket === '' ? null : box.bracket,
+  operation: operationJson(box.operation),
   version: numberJson(box.version),
   generation: box.generation,
   options: {
@@ -23,6 +26,14 @@ export const boxJson = (box: Box): JsonObject => ({
     workingDir: box.options?.workingDir ?? null,
     network: box.options?.network ?? null,
     autoStart: box.options?.autoStart ?? null,
+    healthCheck: healthCheckJson(box.options?.healthCheck),
+    restart: {
+      policy: box.options?.restart?.policy ?? null,
+      maxRetries: box.options?.restart?.maxRetries ?? null,
+    },
+    idleTimeoutMs: optionalNumberJson(box.options?.idleTimeoutMs),
+    maxLifetimeMs: optionalNumberJson(box.options?.maxLifetimeMs),
+    autoRemove: box.options?.autoRemove ?? null,
   },
   placement:
     box.placement === undefined ? null : { hostId: box.placement.hostId, epoch: box.placement.epoch },
@@ -35,6 +46,11 @@ export const boxJson = (box: Box): JsonObject => ({
       ? null
       : { effectId: box.effect.effectId, kind: box.effect.kind, deadline: momentJson(box.effect.deadline) },
   hasDisk: box.hasDisk,
+  origin: originJson(box.origin),
+  snapshots: box.snapshots.map(snapshotJson),
+  standsOn: box.standsOn || null,
+  pause: pauseJson(box.pause),
+  restarts: box.restarts,
   exit: exitJson(box.exit),
   failure:
     box.failure === undefined
@@ -98,14 +114,6 @@ export const errorJson = (error: unknown): JsonObject =>
         faults: [],
         details: {},
       };
-
-/** A number as long as one holds it exactly, else its digits as text. */
-export const numberJson = (value: bigint): JsonValue => {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value.toString();
-};
-
-export const momentJson = (moment: Date | undefined): JsonValue => moment?.toISOString() ?? null;
 
 export const parsedJson = (text: string): JsonValue => {
   try {

@@ -4,8 +4,8 @@ import type { Command } from '../events/commands.ts';
 
 /**
  * What a caller asked for, as SHA-256 in hexadecimal over canonical JSON: equal for a call and its repetition. Left out is
- * what is found anew each time on the caller's behalf: the id of a box, exec or copy to be made, where a box is placed, and which of
- * its starts an exec or copy falls into; and what is known of a copy only once it has been made.
+ * what is found anew each time on the caller's behalf: the id of what is to be made, where a box is placed, and which of its
+ * starts an exec or copy falls into; and what is known of a copy only once it has been made.
  */
 export const commandDigest = (command: Command): string =>
   createHash('sha256')
@@ -18,7 +18,22 @@ const asked = (command: Command): object => {
       const { boxId: _, ...rest } = command;
       return rest;
     }
-    case 'box.start': {
+    case 'box.import': {
+      const { boxId: _, placement: _chosen, ...rest } = command;
+      return rest;
+    }
+    case 'box.snapshot': {
+      const { snapshotId: _, ...rest } = command;
+      return rest;
+    }
+    case 'box.clone':
+      return { ...command, clones: command.clones.map(({ name }) => name) };
+    case 'box.export': {
+      const { exportId: _, ...rest } = command;
+      return rest;
+    }
+    case 'box.start':
+    case 'box.restart': {
       const { placement: _, ...rest } = command;
       return rest;
     }

@@ -28,7 +28,8 @@ export const absolutePathSchema = boundedText(limits.pathMaxBytes).refine(
   'must be an absolute path',
 );
 
-const timerMsSchema = z.int().min(limits.timerMinMs).max(limits.timerMaxMs);
+/** How long something may last. */
+export const timerMsSchema = z.int().min(limits.timerMinMs).max(limits.timerMaxMs);
 
 /** How the health of a running box is found out. */
 const healthCheckSchema = z.strictObject({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { limits } from '../kernel/limits.ts';
 import { healthSchema, placementSchema } from './box-events.ts';
-import { boxOptionsSchema } from './box-options.ts';
+import { boxOptionsSchema, timerMsSchema } from './box-options.ts';
 import { copyPlaceSchema, copyTotalsSchema } from './copy-events.ts';
 import { cloneSchema, consistencyWishSchema, snapshotNameSchema } from './disk-operations.ts';
 import { effectOutcomeSchema } from './effects.ts';
@@ -52,7 +52,7 @@ const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.restart', { placement: placementSchema, timeoutMs: stopTimeoutSchema.optional() }),
   /** `maxDurationMs`: resumed when it has been paused for so long. */
   boxCommand('box.pause', {
-    maxDurationMs: durationMsSchema.min(limits.timerMinMs).max(limits.timerMaxMs).optional(),
+    maxDurationMs: timerMsSchema.optional(),
   }),
   boxCommand('box.resume', {}),
   boxCommand('box.remove', { force: z.boolean().default(false) }),

@@ -1,4 +1,4 @@
-import type { BoxId, CommandId, CopyId, CorrelationId, ExecId, HostId } from './ids.ts';
+import type { BoxId, CommandId, CopyId, CorrelationId, ExecId, ExportId, HostId, SnapshotId } from './ids.ts';
 import type { Timestamp } from './time.ts';
 
 /** Wall clock for what is recorded, monotonic clock for what is measured. */
@@ -14,6 +14,8 @@ export interface IdSource {
   execId(): ExecId;
   copyId(): CopyId;
   hostId(): HostId;
+  snapshotId(): SnapshotId;
+  exportId(): ExportId;
   commandId(): CommandId;
   correlationId(): CorrelationId;
 }

@@ -13,11 +13,13 @@ import { Door } from '../commands/submit.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { Dispatcher } from '../effects/dispatcher.ts';
 import type { EffectQueue } from '../effects/effect-queue.ts';
+import { persist } from '../effects/persist.ts';
 import { Sweeper } from '../effects/sweeper.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
+import { ArchiveShelf, type PendingImports } from '../hosts/archive-shelf.ts';
 import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
@@ -44,6 +46,7 @@ export interface PlaneOptions {
   readonly queue: EffectQueue;
   readonly driver: Driver;
   readonly hostId: HostId;
+  readonly pendingImports: PendingImports;
   /** Bearer token of the API; undefined: none is asked for. */
   readonly token: string | undefined;
   readonly localActor: Actor;
@@ -65,6 +68,7 @@ export interface Plane {
   close(): Promise<void>;
 }
 
+const backoff = { firstMs: 100, maxMs: 5_000, random: Math.random };
 const keepStates = 10_000;
 const tailOptions = { pollIntervalMs: 500, keep: 2_000 };
 const effectsAtOnce = 32;
@@ -94,7 +98,9 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     asked.on('left', () => sweeper.refill());
     sweeper.start();
     teardown.add('sweeper', () => sweeper.close());
-    const api = openApi(options, { door, memory, feed, guests, meter, host, tally, progress });
+    const archives = await openArchives(options, host);
+    teardown.add('archives', async () => archives.close());
+    const api = openApi(options, { door, memory, feed, guests, meter, host, tally, progress, archives });
     teardown.add('api', () => api.close(closeTimeoutMs));
     const listen = (from: ListenOptions['from']) => {
       const listeners = new Listeners(feed, store.log, {
@@ -155,7 +161,7 @@ const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
     clock: systemClock,
     limits: defaultStepLimits,
     version: packageVersion(),
-    backoff: { firstMs: 100, maxMs: 5_000, random: Math.random },
+    backoff,
     concurrency: effectsAtOnce,
     leaseMs,
   });
@@ -169,11 +175,28 @@ interface ApiSide {
   readonly host: Host;
   readonly progress: ProgressBoard;
   readonly tally: ServiceTally;
+  readonly archives: ArchiveShelf;
 }
+
+const openArchives = async (
+  { driver, store, pendingImports, log, signal }: PlaneOptions,
+  { hostId, epoch }: Host,
+): Promise<ArchiveShelf> => {
+  const shelf = new ArchiveShelf({
+    driver,
+    boxes: directoryBoxes(store.boxes, defaultTenant),
+    pending: pendingImports,
+    placement: { hostId, epoch },
+    clock: systemClock,
+    log,
+  });
+  await persist('imports that were left', { backoff, log, signal }, () => shelf.start());
+  return shelf;
+};
 
 const openApi = (
   options: PlaneOptions,
-  { door, memory, feed, guests, meter, host, tally }: ApiSide,
+  { door, memory, feed, guests, meter, host, tally, progress, archives }: ApiSide,
 ): ApiServer =>
   createApiServer({
     door,
@@ -187,6 +210,8 @@ const openApi = (
     guests: hostGuests(options.store, options.driver, { guests, meter }),
     counts: tally,
     callObserver: options.metrics && callObserver(options.metrics),
+    progress,
+    archives,
     placement: async () => ({ hostId: host.hostId, epoch: host.epoch }),
     capacity: hostCapacity(),
     ids: randomIds,

@@ -9,6 +9,8 @@ export const randomIds: IdSource = {
   execId: () => ids.execId(`ex_${random()}`),
   copyId: () => ids.copyId(`cp_${random()}`),
   hostId: () => ids.hostId(`hs_${random()}`),
+  snapshotId: () => ids.snapshotId(`sn_${random()}`),
+  exportId: () => ids.exportId(`xp_${random()}`),
   commandId: () => ids.commandId(`cm_${random()}`),
   correlationId: () => ids.correlationId(`co_${random()}`),
 };

@@ -28,6 +28,7 @@ import { crashProbeOf } from './crash-probe.ts';
 import { appendObserver } from './metrics-observers.ts';
 import { openRegistry } from './metrics-registry.ts';
 import { serveMetrics } from './metrics-service.ts';
+import { openPendingImports } from './pending-imports.ts';
 import { openPlane } from './plane.ts';
 import { prepareDatabase, warnOfPower } from './prepare-database.ts';
 import { randomIds } from './random-ids.ts';
@@ -79,6 +80,7 @@ export const serve = async (
       queue,
       driver,
       hostId: await ownHostId(dataDir),
+      pendingImports: await openPendingImports(dataDir),
       token,
       localActor: localActor(),
       log,

@@ -7,6 +7,7 @@ import {
 } from '@grpc/grpc-js';
 import { nanoid } from 'nanoid';
 import { BoxServiceClient } from '../gen/boxledger/v1/box_service.ts';
+import { DiskServiceClient } from '../gen/boxledger/v1/disk_service.ts';
 import { EventServiceClient } from '../gen/boxledger/v1/event_service.ts';
 import { HistoryServiceClient } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
@@ -35,6 +36,7 @@ export interface ConnectOptions {
 export interface Channel {
   readonly address: string;
   readonly boxes: BoxServiceClient;
+  readonly disks: DiskServiceClient;
   readonly events: EventServiceClient;
   readonly history: HistoryServiceClient;
   readonly retries: number;
@@ -55,11 +57,13 @@ export const openChannel = ({ address, token, actor, retries = 3 }: ConnectOptio
   };
   const boxes = new BoxServiceClient(address, credentials.createInsecure(), options);
   const shared = { ...options, channelOverride: boxes.getChannel() };
+  const disks = new DiskServiceClient(address, credentials.createInsecure(), shared);
   const events = new EventServiceClient(address, credentials.createInsecure(), shared);
   const history = new HistoryServiceClient(address, credentials.createInsecure(), shared);
   return {
     address,
     boxes,
+    disks,
     events,
     history,
     retries,
@@ -85,16 +89,24 @@ export type Send<Response> = (
  * One call with one answer. It is repeated while the server is `Unavailable`: only for calls that change nothing or
  * carry a command id.
  */
-export const callUnary = async <Response>(
+export const callUnary = <Response>(
   channel: Channel,
   options: CallOptions,
   send: Send<Response>,
-): Promise<Response> => {
+): Promise<Response> =>
+  repeated(channel, options, (deadlineMs) => callOnce(channel, options.signal, deadlineMs, send));
+
+/** Makes a call, by the deadline that it is given, again and again while the server is `Unavailable`. */
+export const repeated = async <Result>(
+  channel: Channel,
+  options: CallOptions,
+  call: (deadlineMs: number) => Promise<Result>,
+): Promise<Result> => {
   const deadlineMs =
     options.timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.timeoutMs;
   for (let attempt = 0; ; attempt++) {
     try {
-      return await callOnce(channel, options.signal, deadlineMs, send);
+      return await call(deadlineMs);
     } catch (error) {
       const delayMs = firstRetryDelayMs * 2 ** attempt;
       const again =

@@ -1,4 +1,4 @@
-import type { Box, BoxOptions, Exit } from '../gen/boxledger/v1/box.ts';
+import type { Box, BoxOptions, Exit, HealthCheck, RestartPolicy } from '../gen/boxledger/v1/box.ts';
 import {
   type CopyInResponse,
   CreateRequest,
@@ -12,6 +12,7 @@ import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_ser
 import { boxOf } from './box-of.ts';
 import { boxesOf } from './box-pages.ts';
 import type { BoxQuery } from './box-query.ts';
+import { type ChangeClient, openChanges, type WaitableChange } from './changes.ts';
 import {
   type CallOptions,
   type ChangeOptions,
@@ -22,13 +23,14 @@ import {
   openChannel,
 } from './channel.ts';
 import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
+import { type DiskClient, openDisks } from './disks.ts';
 import { type Exec, type ExecOptions, openExec } from './exec.ts';
 import { type HistoryClient, openHistory } from './history.ts';
 import { type MetricsClient, openMetrics } from './metrics.ts';
 import { messagesOf, streamStart } from './streams.ts';
 
 export type { BoxMetrics, BoxProcess, ConsoleQuery, MetricsClient, ServiceMetrics } from './metrics.ts';
-export type { Box, BoxOptions, BoxQuery, Event, Exit };
+export type { Box, BoxOptions, BoxQuery, Event, Exit, HealthCheck, RestartPolicy, WaitableChange };
 
 export interface CreateBox extends ChangeOptions {
   /** Made up by the server when unset. */
@@ -37,11 +39,6 @@ export interface CreateBox extends ChangeOptions {
   readonly options?: Partial<BoxOptions> | undefined;
   /** When a box of this name exists: answer with it if its options are the same, else refuse. */
   readonly getOrCreate?: boolean | undefined;
-}
-
-export interface WaitableChange extends ChangeOptions {
-  /** Answer only when the change has come about or has failed. Default true. */
-  readonly wait?: boolean | undefined;
 }
 
 export interface WatchQuery extends CallOptions {
@@ -67,20 +64,11 @@ export interface ReadAllQuery extends CallOptions {
  * or, when it was ended by its signal, the signal's reason. Calls with one answer are repeated while the server is
  * unavailable; those that change something carry a command id, so that the repetition changes nothing twice.
  */
-export interface Client extends MetricsClient {
+export interface Client extends ChangeClient, MetricsClient {
   create(request?: CreateBox): Promise<{ readonly box: Box; readonly created: boolean }>;
   get(box: string, options?: CallOptions): Promise<Box>;
   /** All that fit the query, oldest first, page by page as they are read. */
   list(query?: BoxQuery & CallOptions): AsyncIterable<Box>;
-  start(box: string, options?: WaitableChange): Promise<Box>;
-  /** `guestTimeoutMs`: how long the guest has to end by itself. */
-  stop(
-    box: string,
-    options?: WaitableChange & { readonly guestTimeoutMs?: number | undefined },
-  ): Promise<Box>;
-  remove(box: string, options?: WaitableChange & { readonly force?: boolean | undefined }): Promise<Box>;
-  pause(box: string, options?: WaitableChange): Promise<Box>;
-  resume(box: string, options?: WaitableChange): Promise<Box>;
   /** Resolves once the box is in one of the states, at once if it is. */
   wait(box: string, states: readonly string[], options?: CallOptions): Promise<Box>;
   watch(query?: WatchQuery): AsyncIterable<NonNullable<WatchResponse['message']>>;
@@ -102,6 +90,8 @@ export interface Client extends MetricsClient {
     },
   ): AsyncIterable<Event>;
   readAll(query?: ReadAllQuery): AsyncIterable<Event>;
+  /** Snapshots, clones and archives. */
+  readonly disks: DiskClient;
   /** Questions about any moment. */
   readonly history: HistoryClient;
   close(): void;
@@ -113,11 +103,6 @@ export const connect = (options: ConnectOptions): Client => {
   const call = <Response>(...[callOptions, send]: CallArguments<Response>) =>
     callUnary(channel, callOptions, send);
   const changed = (response: { box: Box | undefined }) => boxOf(response.box);
-  const change = (box: string, { wait = true, ...rest }: WaitableChange) => ({
-    mutation: mutationOf(rest),
-    box,
-    wait,
-  });
 
   return {
     async create(request = {}) {
@@ -132,26 +117,7 @@ export const connect = (options: ConnectOptions): Client => {
     },
     get: async (box, to = {}) => changed(await call(to, (...rest) => boxes.get({ box }, ...rest))),
     list: (query = {}) => listAll(channel, query),
-    start: async (box, to = {}) => {
-      const request = change(box, to);
-      return changed(await call(to, (...rest) => boxes.start(request, ...rest)));
-    },
-    stop: async (box, to = {}) => {
-      const request = { ...change(box, to), timeoutMs: to.guestTimeoutMs };
-      return changed(await call(to, (...rest) => boxes.stop(request, ...rest)));
-    },
-    remove: async (box, to = {}) => {
-      const request = { ...change(box, to), force: to.force ?? false };
-      return changed(await call(to, (...rest) => boxes.remove(request, ...rest)));
-    },
-    pause: async (box, to = {}) => {
-      const request = change(box, to);
-      return changed(await call(to, (...rest) => boxes.pause(request, ...rest)));
-    },
-    resume: async (box, to = {}) => {
-      const request = change(box, to);
-      return changed(await call(to, (...rest) => boxes.resume(request, ...rest)));
-    },
+    ...openChanges(channel),
     wait: async (box, states, to = {}) =>
       changed(await call(to, (...rest) => boxes.wait({ box, states: [...states] }, ...rest))),
     watch: (query = {}) => watchBoxes(channel, query),
@@ -163,6 +129,7 @@ export const connect = (options: ConnectOptions): Client => {
       const request = ReadStreamRequest.create({ streamId, afterVersion, types: [...types], limit });
       return eventsOf(channel, (...rest) => channel.events.readStream(request, ...rest), to);
     },
+    disks: openDisks(channel),
     readAll: ({ cursor = '', types = [], categories = [], follow = false, limit = 0n, ...to } = {}) => {
       const filter = { types: [...types], categories: [...categories] };
       const request = ReadAllRequest.create({ cursor, ...filter, follow, limit });

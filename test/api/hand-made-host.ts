@@ -6,9 +6,13 @@ import { LogTail } from '../../src/commands/log-tail.ts';
 import { Moments } from '../../src/commands/moments.ts';
 import { StreamStates } from '../../src/commands/stream-states.ts';
 import { Door } from '../../src/commands/submit.ts';
+import { createSimDriver, type SimDriver } from '../../src/drivers/sim-driver.ts';
 import type { EffectOutcome } from '../../src/events/effects.ts';
 import type { Failure } from '../../src/events/failure.ts';
 import type { Guest } from '../../src/guest/guest.ts';
+import { ArchiveShelf } from '../../src/hosts/archive-shelf.ts';
+import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
+import { ProgressBoard } from '../../src/hosts/progress.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { type BoxId, boxId, boxStream, defaultTenant, hostId } from '../../src/kernel/ids.ts';
 import { admitExec } from '../../src/machines/box/admit-exec.ts';
@@ -17,7 +21,7 @@ import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { someBracket, someCopy } from '../support/plane.ts';
+import { silent, someBracket, someCopy } from '../support/plane.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 import { type RunningApi, startApi, unreachableDeps } from './api-under-test.ts';
 
@@ -26,12 +30,18 @@ export interface HandMade {
   readonly api: RunningApi;
   readonly store: TestStore;
   readonly deps: ApiDeps;
+  /** Of the host: has only what the test makes on it. */
+  readonly driver: SimDriver;
+  readonly progress: ProgressBoard;
+  /** Imports that are marked as pending. */
+  readonly pending: Set<BoxId>;
   /** Says that the effect which the box waits for has come about, as soon as it waits for that one. */
-  succeed(box: string, kind: EffectOutcome['kind']): Promise<void>;
+  succeed(box: string, kind: EffectOutcome['kind'], result?: object): Promise<void>;
   fail(box: string, kind: EffectOutcome['kind'], failure: Failure): Promise<void>;
   close(): Promise<void>;
 }
 
+const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
 const process = { pid: 4711, startTime: '1', bootId: 'boot' };
 const results = {
   'vm.boot': { process, stagesMs: { queued: 3, spawn: 40 }, tookOver: false },
@@ -59,6 +69,21 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     keepStates: 100,
   });
   const tail = new LogTail(store.log, { pollIntervalMs: 200, keep: 1000, onError: () => undefined });
+  const driver = createSimDriver();
+  const progress = new ProgressBoard();
+  const pending = new Set<BoxId>();
+  const archives = new ArchiveShelf({
+    driver,
+    boxes: directoryBoxes(store.boxes, defaultTenant),
+    pending: {
+      add: async (id) => void pending.add(id),
+      remove: async (id) => void pending.delete(id),
+      list: async () => [...pending],
+    },
+    placement,
+    clock: systemClock,
+    log: silent,
+  });
   const deps: ApiDeps = {
     ...unreachableDeps(),
     door,
@@ -71,7 +96,9 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     explainer: new Explainer({ store: store.events, log: store.log, clock: systemClock }),
     counts: new ServiceTally(systemClock.now()),
     guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
-    placement: async () => ({ hostId: hostId('hs_0123456789abcdef'), epoch: 1 }),
+    progress,
+    archives,
+    placement: async () => placement,
     ids,
     ...changed,
   };
@@ -93,8 +120,11 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     api,
     store,
     deps,
-    succeed: (box, kind) =>
-      settle(box, { kind, outcome: { status: 'succeeded', result: results[kind] } } as EffectOutcome), // of one kind
+    driver,
+    progress,
+    pending,
+    succeed: (box, kind, result = results[kind]) =>
+      settle(box, { kind, outcome: { status: 'succeeded', result } } as EffectOutcome), // of one kind
     fail: (box, kind, failure) => settle(box, { kind, outcome: { status: 'failed', failure } }),
     close: async () => {
       await api.close();

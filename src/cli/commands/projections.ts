@@ -4,7 +4,7 @@ import type { JsonValue } from '../../kernel/json.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
-import { numberJson } from '../json-forms.ts';
+import { numberJson } from '../json-values.ts';
 import type { ServeFlags } from '../serve-options.ts';
 import type { PreviewFinding, Projection, ServerCommands } from '../server-commands.ts';
 import { inRun } from '../session.ts';

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { createSimDriver } from '../../src/drivers/sim-driver.ts';
+import { boxOptionsSchema } from '../../src/events/box-options.ts';
+import type { BoxView } from '../../src/events/box-view.ts';
+import { ArchiveShelf } from '../../src/hosts/archive-shelf.ts';
+import { BoxledgerError } from '../../src/kernel/errors.ts';
+import { type BoxId, type ExportId, hostId, snapshotId } from '../../src/kernel/ids.ts';
+import { openPendingImports } from '../../src/main/pending-imports.ts';
+import { randomIds } from '../../src/main/random-ids.ts';
+import { systemClock } from '../../src/main/system-clock.ts';
+import { silent } from '../support/plane.ts';
+import { createDataDir } from '../support/server.ts';
+import { someView } from '../support/some-view.ts';
+
+const { signal } = new AbortController();
+const minuteMs = 60_000;
+
+/** A host's archives, on a real directory; the log is what the test says it knows. */
+const shelved = async () => {
+  const dataDir = await createDataDir();
+  const driver = createSimDriver();
+  const known = new Map<BoxId, BoxView>();
+  const time = { ms: 0 };
+  const pending = await openPendingImports(dataDir.path);
+  const open = () =>
+    new ArchiveShelf({
+      driver,
+      boxes: { placedOn: async () => [], view: async (boxId) => known.get(boxId) },
+      pending,
+      placement: { hostId: hostId('hs_0123456789abcdef'), epoch: 1 },
+      clock: { ...systemClock, monotonicMs: () => time.ms },
+      log: silent,
+    });
+  return { driver, known, time, pending, open, [Symbol.asyncDispose]: () => dataDir.remove() };
+};
+
+const makeArchive = async ({
+  driver,
+}: {
+  readonly driver: ReturnType<typeof createSimDriver>;
+}): Promise<ExportId> => {
+  const boxId = randomIds.boxId();
+  const kept = snapshotId('sn_0123456789abcdef');
+  await driver.boot({ boxId, name: 'one', generation: 1, options: boxOptionsSchema.parse({}) }, signal);
+  await driver.snapshotDisk(boxId, kept, { signal });
+  const exportId = randomIds.exportId();
+  const box = { name: 'one', options: {} };
+  const manifest = {
+    boxledgerVersion: '1',
+    box,
+    createdAt: systemClock.now(),
+    consistency: 'crash',
+  } as const;
+  await driver.exportDisk({ boxId, snapshotId: kept }, exportId, manifest, { signal });
+  return exportId;
+};
+
+test('an archive that nobody fetches is removed after a quarter of an hour', async () => {
+  await using host = await shelved();
+  const shelf = host.open();
+  const exportId = await makeArchive(host);
+  for (const ms of [0, 14 * minuteMs]) {
+    host.time.ms = ms;
+    await shelf.sweep();
+    expect(await host.driver.listExports()).toEqual([exportId]);
+  }
+  host.time.ms = 15 * minuteMs;
+  await shelf.sweep();
+  expect(await host.driver.listExports()).toEqual([]);
+});
+
+test('the disk of an import that was never recorded goes at the next start, and no other', async () => {
+  await using host = await shelved();
+  const exportId = await makeArchive(host);
+  const died = new BoxledgerError('Unavailable', 'the database is away');
+  const [unknown, recorded] = [randomIds.boxId(), randomIds.boxId()];
+  const importAs = async (boxId: BoxId) => {
+    const archive = await host.driver.openExport(exportId);
+    const importing = host.open().import(boxId, archive, signal, () => Promise.reject(died));
+    await expect(importing).rejects.toBe(died);
+  };
+  await importAs(unknown);
+  host.known.set(recorded, someView({ boxId: recorded }));
+  await importAs(recorded);
+  expect(new Set(await host.pending.list())).toEqual(new Set([unknown, recorded]));
+  const others = (await host.driver.list()).filter((boxId) => boxId !== unknown);
+
+  const next = host.open();
+  await next.start();
+  next.close();
+  expect(new Set(await host.driver.list())).toEqual(new Set(others));
+  expect(others).toContain(recorded);
+  expect(await host.pending.list()).toEqual([]);
+});
+
+test('a refusal never takes the disk of a box that there is', async () => {
+  await using host = await shelved();
+  const archive = await host.driver.openExport(await makeArchive(host));
+  const boxId = randomIds.boxId();
+  const shelf = host.open();
+  await shelf.import(boxId, archive, signal, async () => host.known.set(boxId, someView({ boxId })));
+  const refused = new BoxledgerError('Conflict', 'for something else');
+  await expect(shelf.import(boxId, archive, signal, () => Promise.reject(refused))).rejects.toBe(refused);
+  expect(await host.driver.list()).toContain(boxId);
+  expect(await host.pending.list()).toEqual([]);
+});
