@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { BoxOptions, HealthCheck, RestartPolicy } from '../sdk/client.ts';
+import type { Consistency } from '../sdk/disks.ts';
 import {
   assignmentsValue,
   durationMsValue,
@@ -65,6 +66,11 @@ export const addBoxFlags = (command: Command): Command =>
     )
     .option('--idle-timeout <duration>', 'stop it when nothing has run in it for so long')
     .option('--max-lifetime <duration>', 'stop it so long after its start');
+
+export const consistencyValue = (faults: FlagFaults, text: string | undefined): Consistency | undefined =>
+  text === undefined || text === 'best-effort' || text === 'required'
+    ? text
+    : faults.add('--consistency', `must be best-effort or required, not ${JSON.stringify(text)}`);
 
 /** Faults are added, not thrown. The server checks what only it can know. */
 export const boxOptionsValue = async (

@@ -9,7 +9,7 @@ import { pack } from '../tar/pack.ts';
 import { unpack } from '../tar/unpack.ts';
 import { byteText } from './byte-text.ts';
 import { type CopyEnd, meansContent } from './copy-end.ts';
-import { numberJson } from './json-forms.ts';
+import { numberJson } from './json-values.ts';
 import { ProgressBar } from './progress-bar.ts';
 import type { Session } from './session.ts';
 

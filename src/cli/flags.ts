@@ -22,6 +22,12 @@ export const addMutationFlags = (command: Command): Command =>
 export const addVersionFlag = (command: Command): Command =>
   command.option('--expected-version <n>', "refuse unless the box's stream is at this version");
 
+export const addConsistencyFlag = (command: Command): Command =>
+  command.option(
+    '--consistency <wish>',
+    'best-effort, or required: refuse where the file systems of a box that runs cannot be frozen',
+  );
+
 export interface MutationFlags {
   readonly commandId?: string;
   readonly reason?: string;

@@ -1,7 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { archiveCommand } from './commands/archive.ts';
+import { exportCommand, importCommand } from './commands/archive-boxes.ts';
 import { auditCommand } from './commands/audit.ts';
+import { cloneCommand } from './commands/clone.ts';
+import { completeCommand, completionCommand } from './commands/completion.ts';
 import { cpCommand } from './commands/cp.ts';
 import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
@@ -13,10 +16,12 @@ import { lsCommand } from './commands/ls.ts';
 import { doctorCommand, migrateCommand } from './commands/maintenance.ts';
 import { momentCommands } from './commands/moments.ts';
 import { previewCommand, rebuildCommand } from './commands/projections.ts';
+import { renameCommand } from './commands/rename.ts';
 import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statsCommand } from './commands/stats.ts';
 import { topCommand } from './commands/top.ts';
+import { snapshotCommand } from './commands/snapshot.ts';
 import { packageVersion, versionCommand } from './commands/version.ts';
 import { waitCommand } from './commands/wait.ts';
 import { reportFailure } from './failure.ts';
@@ -41,6 +46,11 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     ...lifecycleCommands(io),
     execCommand(io),
     cpCommand(io),
+    snapshotCommand(io),
+    cloneCommand(io),
+    exportCommand(io),
+    importCommand(io),
+    renameCommand(io),
     lsCommand(io),
     inspectCommand(io),
     eventsCommand(io),
@@ -55,9 +65,14 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     rebuildCommand(io, server),
     previewCommand(io, server),
     doctorCommand(io, server),
+    completionCommand(io),
     versionCommand(io),
   ];
   for (const command of commands) program.addCommand(command);
+  program.addCommand(
+    completeCommand(io, () => program),
+    { hidden: true },
+  );
   for (const command of [program, ...commands, ...commands.flatMap((one) => one.commands)])
     command
       .configureOutput({

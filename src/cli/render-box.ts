@@ -19,7 +19,9 @@ export const boxTable = (boxes: readonly Box[], nowMs: number): string =>
   );
 
 /** Everything that `inspect --json` says, a field a line; what has no value is left out. */
-export const boxDetails = (box: Box): string => lines(boxJson(box), '').join('\n');
+export const boxDetails = (box: Box): string => fieldLines(boxJson(box));
+
+export const fieldLines = (value: object): string => lines(value, '').join('\n');
 
 const lines = (value: object, indent: string): string[] =>
   Object.entries(value).flatMap(([key, field]: [string, unknown]) => {

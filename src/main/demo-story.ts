@@ -8,6 +8,8 @@ type Say = (line: string) => void;
 /** Resolves once this event has been printed. */
 export type Printed = (streamId: string, type: string) => Promise<void>;
 
+const words = 'written outside, read inside\n';
+
 const program = `
 const os = require('node:os');
 console.log('hello from ' + os.hostname() + ', pid ' + process.pid + ' of ' + os.platform() + ', Node ' + process.version);
@@ -36,7 +38,6 @@ export const liveABoxesLife = async (client: Client, say: Say, printed: Printed)
   await run(['node', '-e', program]);
 
   step('copy a file in, read it inside, copy it out');
-  const words = 'written outside, read inside\n';
   await client.copyIn(boxId, '.', Readable.from([archiveOf('note.txt', words)]));
   await run(['cat', 'note.txt']);
   assert.equal(await firstFileOf(client.copyOut(boxId, 'note.txt')), words);
@@ -48,16 +49,48 @@ export const liveABoxesLife = async (client: Client, say: Say, printed: Printed)
   await printed(stream, 'box.resumed');
   await run(['sh', '-c', 'echo "$GREETING again"']);
 
-  step('stop');
-  const stopped = await client.stop(boxId);
-  assert.equal(stopped.state, 'stopped');
-  await printed(stream, 'box.stopped');
+  await keepAndCopy(client, boxId, say, printed);
 
   step('remove');
   assert.equal((await client.remove(boxId)).state, 'removed');
   await printed(stream, 'box.removed');
   return boxId;
 };
+
+/** What is done to disks: leaves the box stopped, and nothing of its clone. */
+const keepAndCopy = async (client: Client, boxId: string, say: Say, printed: Printed): Promise<void> => {
+  const step = (what: string) => say(`\n▸ ${what}`);
+  const stream = `box/${boxId}`;
+
+  step('snapshot, while it runs; then write over the file');
+  const { snapshot } = await client.disks.createSnapshot(boxId, { name: 'before' });
+  await printed(stream, 'box.snapshotCreated');
+  say(`    ${snapshot.sizeBytes} bytes kept by ${snapshot.copy}, ${snapshot.consistency} consistent`);
+  await runIn(client, boxId, ['sh', '-c', 'echo overwritten > note.txt; cat note.txt'], say, printed);
+
+  step('stop');
+  assert.equal((await client.stop(boxId)).state, 'stopped');
+  await printed(stream, 'box.stopped');
+
+  step('restore the snapshot: what was written since is gone');
+  await client.disks.restoreSnapshot(boxId, 'before');
+  await printed(stream, 'box.restored');
+  assert.equal(await readNote(client, boxId), words);
+  say('    note.txt is what it was: a copy out of it started the box');
+  await client.stop(boxId);
+
+  step('clone the box, and run the clone');
+  const { clones } = await client.disks.clone(boxId, { names: ['demo-clone'] });
+  const [clone] = clones;
+  assert(clone !== undefined);
+  await printed(`box/${clone.boxId}`, 'box.created');
+  assert.equal(await readNote(client, clone.boxId), words);
+  await runIn(client, clone.boxId, ['sh', '-c', 'echo "$GREETING from the clone"'], say, printed);
+  assert.equal((await client.remove(clone.boxId, { force: true })).state, 'removed');
+  await printed(`box/${clone.boxId}`, 'box.removed');
+};
+
+const readNote = (client: Client, box: string) => firstFileOf(client.copyOut(box, 'note.txt'));
 
 const runIn = async (
   client: Client,

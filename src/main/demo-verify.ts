@@ -26,7 +26,7 @@ export const verifyHistory = async (
     const chained = eventHash(events.at(-1)?.hash ?? '', event) === event.hash;
     events.push(event);
     say(
-      `    ${String(event.version).padStart(2)} ${event.occurredAt} ${event.type.padEnd(20)} by ${event.actor.id.padEnd(24)} ${event.hash.slice(0, 12)}${chained ? '' : ' BROKEN'}`,
+      `    ${String(event.version).padStart(2)} ${event.occurredAt} ${event.type.padEnd(21)} by ${event.actor.id.padEnd(24)} ${event.hash.slice(0, 12)}${chained ? '' : ' BROKEN'}`,
     );
     if (!chained) return false;
   }

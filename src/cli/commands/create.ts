@@ -14,13 +14,16 @@ import { visible } from '../visible.ts';
 
 interface CreateFlags extends BoxFlags, ConnectionFlags, MutationFlags {
   readonly getOrCreate?: boolean;
+  readonly rm?: boolean;
 }
 
 export const createCommand = (io: CliIo): Command => {
   const command = new Command('create')
     .description('make a box and print its id; start starts it')
     .argument('[name]', 'unique name; one is made up when it is left out');
-  addBoxFlags(command).option('--get-or-create', 'a box of this name and the same options will do');
+  addBoxFlags(command)
+    .option('--rm', 'remove the box once it has run and ended')
+    .option('--get-or-create', 'a box of this name and the same options will do');
   addConnectionFlags(addVersionFlag(addMutationFlags(command)));
   command.action((name: string | undefined, flags: CreateFlags) => create(io, name, flags));
   return withExamples(command, 'boxledger create web --cpus 2 --memory 1g -e PORT=8080 -l team=shop');
@@ -32,7 +35,7 @@ const create = (io: CliIo, name: string | undefined, flags: CreateFlags) =>
     read: async (faults) => ({
       ...mutationValue(faults, flags),
       name: nameValue(faults, 'name', name),
-      options: await boxOptionsValue(faults, flags, io),
+      options: { ...(await boxOptionsValue(faults, flags, io)), autoRemove: flags.rm },
       getOrCreate: flags.getOrCreate === true,
     }),
     work: async ({ client, signal, printBox }, asked) => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Box, Client, WaitableChange } from '../../sdk/client.ts';
-import { mutationValue, secondsValue } from '../flag-values.ts';
+import { durationMsValue, mutationValue, secondsValue } from '../flag-values.ts';
 import {
   addConnectionFlags,
   addMutationFlags,
@@ -16,6 +16,7 @@ import { visible } from '../visible.ts';
 interface LifecycleFlags extends ConnectionFlags, MutationFlags {
   readonly wait?: boolean;
   readonly timeout?: string;
+  readonly maxDuration?: string;
   readonly force?: boolean;
 }
 
@@ -25,11 +26,12 @@ type Change = (
   options: WaitableChange & {
     readonly guestTimeoutMs?: number | undefined;
     readonly force?: boolean | undefined;
+    readonly maxDurationMs?: number | undefined;
   },
 ) => Promise<Box>;
 
 interface Verb {
-  readonly name: 'start' | 'stop' | 'pause' | 'resume' | 'rm';
+  readonly name: 'start' | 'stop' | 'restart' | 'pause' | 'resume' | 'rm';
   readonly description: string;
   /** Said while it is waited for. */
   readonly doing: string;
@@ -53,11 +55,18 @@ const verbs: readonly Verb[] = [
     example: 'boxledger stop -t 30 web db',
   },
   {
+    name: 'restart',
+    description: 'stop boxes that run, then start them',
+    doing: 'Restarting',
+    change: (client, box, options) => client.restart(box, options),
+    example: 'boxledger restart web',
+  },
+  {
     name: 'pause',
     description: 'freeze boxes where they are',
     doing: 'Pausing',
     change: (client, box, options) => client.pause(box, options),
-    example: 'boxledger pause web --reason "backup of the host"',
+    example: 'boxledger pause web --max-duration 10m --reason "backup of the host"',
   },
   {
     name: 'resume',
@@ -75,14 +84,16 @@ const verbs: readonly Verb[] = [
   },
 ];
 
-/** start, stop, pause, resume and rm: what boxes are made to do. */
+/** start, stop, restart, pause, resume and rm: what boxes are made to do. */
 export const lifecycleCommands = (io: CliIo): readonly Command[] =>
   verbs.map((verb) => {
     const command = new Command(verb.name)
       .description(verb.description)
       .argument('<box...>', 'names, ids or prefixes');
-    if (verb.name === 'stop')
+    if (verb.name === 'stop' || verb.name === 'restart')
       command.option('-t, --timeout <seconds>', 'how long a box has to end by itself (default 10)');
+    if (verb.name === 'pause')
+      command.option('--max-duration <duration>', 'such as 10m; it is resumed by itself then');
     if (verb.name === 'rm') command.option('-f, --force', 'stop a box that runs first');
     command.option('--no-wait', 'only ask for it; do not wait until it has come about');
     addConnectionFlags(addVersionFlag(addMutationFlags(command)));
@@ -102,6 +113,7 @@ const changeBoxes = (io: CliIo, verb: Verb, boxes: readonly string[], flags: Lif
         wait: flags.wait !== false,
         force: flags.force,
         guestTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
+        maxDurationMs: durationMsValue(faults, '--max-duration', flags.maxDuration),
       };
     },
     work: (session, asked) => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Asked } from '../../sdk/history.ts';
-import { type FlagFaults, mutationValue, secondsValue } from '../flag-values.ts';
+import { type AskedFlags, askable, askedValue } from '../asked-value.ts';
+import { mutationValue } from '../flag-values.ts';
 import { addConnectionFlags, addVersionFlag, withExamples } from '../flags.ts';
 import { diffJson, explainJson, whyJson } from '../history-json.ts';
 import type { CliIo } from '../io.ts';
@@ -80,30 +80,30 @@ const whyCommand = (io: CliIo): Command => {
 
 const versionOf = (text: string): bigint | undefined => (/^\d+$/.test(text) ? BigInt(text) : undefined);
 
-interface ExplainFlags extends ConnectionFlags {
+interface ExplainFlags extends ConnectionFlags, AskedFlags {
   readonly expectedVersion?: string;
-  readonly timeout?: string;
-  readonly force?: boolean;
-  readonly autoStart?: boolean;
 }
-
-const askable = ['start', 'stop', 'pause', 'resume', 'rm', 'exec'];
 
 const explainCommand = (io: CliIo): Command => {
   const command = new Command('explain')
     .description('what a command would lead to now; changes nothing, and exits with 1 if it would be refused')
     .argument('<box>', 'name, id or prefix')
     .argument('<command>', `one of ${askable.join(', ')}`)
-    .argument('[program...]', 'of exec: the program and its arguments, after -- if any begins with a dash')
-    .option('-t, --timeout <seconds>', 'of stop: how long the box has to end by itself')
+    .argument(
+      '[argument...]',
+      'of exec: the program and its arguments, after -- if any begins with a dash; of others: names',
+    )
+    .option('-t, --timeout <seconds>', 'of stop and restart: how long the box has to end by itself')
+    .option('--max-duration <duration>', 'of pause: resumed by itself after so long')
+    .option('-n, --count <n>', 'of clone: how many, where no names are given')
     .option('-f, --force', 'of rm: stop a box that runs first')
     .option('--no-auto-start', 'of exec: refuse when the box would have to be started first');
   addConnectionFlags(addVersionFlag(command)).action(
-    (box: string, verb: string, program: string[], flags: ExplainFlags) =>
+    (box: string, verb: string, given: string[], flags: ExplainFlags) =>
       inSession(io, flags, {
         name: 'explain',
         read: (faults) => ({
-          asked: askedValue(faults, verb, program, flags),
+          asked: askedValue(faults, verb, given, flags),
           expectedVersion: mutationValue(faults, flags).expectedVersion,
         }),
         work: async ({ client, signal, json, output }, { asked, expectedVersion }) => {
@@ -118,43 +118,7 @@ const explainCommand = (io: CliIo): Command => {
     command,
     'boxledger explain web stop',
     'boxledger explain web rm -f --json',
+    'boxledger explain web snapshot before-upgrade',
     'boxledger explain web exec -- ls -l',
   );
-};
-
-const askedValue = (
-  faults: FlagFaults,
-  verb: string,
-  program: readonly string[],
-  flags: ExplainFlags,
-): Asked => {
-  const onlyWith = (flag: string, given: boolean, command: string) => {
-    if (given && verb !== command) faults.add(flag, `is an option of ${command}, not of ${verb}`);
-  };
-  onlyWith('--timeout', flags.timeout !== undefined, 'stop');
-  onlyWith('--force', flags.force === true, 'rm');
-  onlyWith('--no-auto-start', flags.autoStart === false, 'exec');
-  onlyWith('[program]', program.length > 0, 'exec');
-  const timeoutMs = secondsValue(faults, '--timeout', flags.timeout);
-  switch (verb) {
-    case 'start':
-      return { $case: 'start', value: {} };
-    case 'stop':
-      return { $case: 'stop', value: { timeoutMs } };
-    case 'pause':
-      return { $case: 'pause', value: {} };
-    case 'resume':
-      return { $case: 'resume', value: {} };
-    case 'rm':
-      return { $case: 'remove', value: { force: flags.force === true } };
-    case 'exec': {
-      const [command, ...args] = program;
-      const autoStart = flags.autoStart === false ? false : undefined;
-      if (command === undefined) faults.add('[program]', 'must be named for exec');
-      return { $case: 'exec', value: { command: command ?? '', args, autoStart } };
-    }
-    default:
-      faults.add('<command>', `must be one of ${askable.join(', ')}, not ${JSON.stringify(verb)}`);
-      return { $case: 'start', value: {} };
-  }
 };
