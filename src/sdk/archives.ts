@@ -10,8 +10,7 @@ import {
 } from '../gen/boxledger/v1/disk_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { boxOf } from './box-of.ts';
-import { type CallOptions, type Channel, mutationOf } from './channel.ts';
-import type { ImportOptions } from './disks.ts';
+import { type CallOptions, type ChangeOptions, type Channel, mutationOf } from './channel.ts';
 import { type OperationOptions, tell } from './operation.ts';
 import { chunksOf, messagesOf, streamStart, writerOf } from './streams.ts';
 
@@ -28,6 +27,15 @@ export interface BoxArchive {
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Gives up what was not read. */
   close(): Promise<void>;
+}
+
+export interface ImportOptions extends Omit<ChangeOptions, 'expectedVersion'> {
+  /** That of the box that was exported, when unset. */
+  readonly name?: string | undefined;
+  /** What is set goes before what the archive says; `env` and `labels` key by key. */
+  readonly options?: Partial<BoxOptions> | undefined;
+  /** Bytes of the archive that have been sent. */
+  readonly onSent?: ((bytes: number) => void) | undefined;
 }
 
 /** Never repeated by itself: the archive goes with the call. */

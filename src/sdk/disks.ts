@@ -1,4 +1,4 @@
-import type { Box, BoxOptions, Snapshot } from '../gen/boxledger/v1/box.ts';
+import type { Box, Snapshot } from '../gen/boxledger/v1/box.ts';
 import {
   GetSnapshotRequest,
   type GetSnapshotResponse,
@@ -6,27 +6,18 @@ import {
   type RemoveSnapshotResponse,
 } from '../gen/boxledger/v1/disk_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type BoxArchive, exportBox, importBox } from './archives.ts';
+import { type BoxArchive, exportBox, type ImportOptions, importBox } from './archives.ts';
 import { boxOf } from './box-of.ts';
 import { type CallOptions, type ChangeOptions, type Channel, callUnary, mutationOf } from './channel.ts';
 import { type OperationOptions, operation } from './operation.ts';
 
-export type { BoxArchive, OperationOptions, Snapshot };
+export type { BoxArchive, ImportOptions, OperationOptions, Snapshot };
 
 /** `required`: refused where the file systems of a box that runs cannot be frozen. */
 export type Consistency = 'best-effort' | 'required';
 
 export interface CopyingOptions extends OperationOptions {
   readonly consistency?: Consistency | undefined;
-}
-
-export interface ImportOptions extends Omit<ChangeOptions, 'expectedVersion'> {
-  /** That of the box that was exported, when unset. */
-  readonly name?: string | undefined;
-  /** What is set goes before what the archive says; `env` and `labels` key by key. */
-  readonly options?: Partial<BoxOptions> | undefined;
-  /** Bytes of the archive that have been sent. */
-  readonly onSent?: ((bytes: number) => void) | undefined;
 }
 
 /**

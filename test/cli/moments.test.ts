@@ -330,11 +330,27 @@ describe('explain', () => {
     await run('explain', 'web', 'exec', '--no-auto-start', '--', 'ls', '-l');
     await run('explain', 'web', 'pause');
     await run('explain', 'web', 'resume');
+    await run('explain', 'web', 'pause', '--max-duration', '1h30m');
+    await run('explain', 'web', 'restart', '-t', '3');
+    await run('explain', 'web', 'rename', 'other');
+    await run('explain', 'web', 'snapshot');
+    await run('explain', 'web', 'snapshot-rm', 'old');
+    await run('explain', 'web', 'restore', 'old');
+    await run('explain', 'web', 'clone', '-n', '2');
+    await run('explain', 'web', 'export');
     expect(asked.map(({ command }) => command)).toMatchObject([
       { $case: 'remove', value: { force: true } },
       { $case: 'exec', value: { command: 'ls', args: ['-l'], autoStart: false } },
       { $case: 'pause' },
       { $case: 'resume' },
+      { $case: 'pause', value: { maxDurationMs: 5_400_000n } },
+      { $case: 'restart', value: { timeoutMs: 3_000 } },
+      { $case: 'rename', value: { name: 'other' } },
+      { $case: 'snapshot', value: { name: '' } },
+      { $case: 'removeSnapshot', value: { snapshot: 'old' } },
+      { $case: 'restore', value: { snapshot: 'old' } },
+      { $case: 'clone', value: { names: [], count: 2 } },
+      { $case: 'export' },
     ]);
   });
 
@@ -344,7 +360,10 @@ describe('explain', () => {
     [['start', '-f'], '--force'],
     [['rm', '-t', '3'], '--timeout'],
     [['stop', '--no-auto-start'], '--no-auto-start'],
-    [['stop', 'now'], '[program]'],
+    [['stop', 'now'], '[argument]'],
+    [['rename'], '[name]'],
+    [['rename', 'a', 'b'], '[name]'],
+    [['stop', '-n', '2'], '--count'],
   ])('refuses %j, naming what is wrong', async (words, field) => {
     const { run, asked } = await explaining({ $case: 'alreadySo', value: {} });
     expect(await run('explain', 'web', ...words)).toMatchObject({

@@ -13,21 +13,23 @@ const shells = ['bash', 'zsh', 'fish'];
 export const completionCommand = (io: CliIo): Command => {
   const command = new Command('completion')
     .description('print what makes a shell complete commands, options and names of boxes')
-    .argument('<shell>', shells.join(', '));
-  command.action((shell: string) =>
-    inRun(io, false, async ({ output }) => {
+    .argument('<shell>', shells.join(', '))
+    .option('--json', 'print JSON: one object with the script in it');
+  command.action((shell: string, flags: { readonly json?: boolean }) =>
+    inRun(io, flags.json === true, async ({ json, output }) => {
       const faults = new FlagFaults();
       if (!shells.includes(shell))
         faults.add('<shell>', `must be one of ${shells.join(', ')}, not ${JSON.stringify(shell)}`);
       faults.check('completion');
       const script = new URL(`../completion/boxledger.${shell}`, import.meta.url);
-      await output.bytes('stdout', await readFile(script));
+      const text = await readFile(script, 'utf8');
+      await (json ? output.json({ shell, script: text }) : output.bytes('stdout', text));
       return 0;
     }),
   );
   return withExamples(
     command,
-    'source <(boxledger completion bash)',
+    'boxledger completion bash > ~/.local/share/bash-completion/completions/boxledger',
     'boxledger completion zsh > ~/.zfunc/_boxledger',
     'boxledger completion fish > ~/.config/fish/completions/boxledger.fish',
   );
