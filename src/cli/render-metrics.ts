@@ -1,6 +1,6 @@
 import type { JsonObject } from '../kernel/json.ts';
 import type { BoxMetrics, BoxProcess, ServiceMetrics } from '../sdk/client.ts';
-import { momentJson, numberJson } from './json-forms.ts';
+import { momentJson, numberJson } from './json-values.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
 
