@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { CommandDoor, CommandMemory } from '../commands/door.ts';
-import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
+import type { BoxDirectory, BoxRecord, EventLog, ExecDirectory } from '../commands/event-store.ts';
 import type { Explainer } from '../commands/explainer.ts';
 import type { LogFeed } from '../commands/log-feed.ts';
 import type { LogHistory } from '../commands/log-history.ts';
@@ -11,6 +11,7 @@ import type { Actor } from '../events/schemas.ts';
 import type { TenantId } from '../kernel/ids.ts';
 import type { IdSource } from '../kernel/ports.ts';
 import type { CallObserver } from './call-observer.ts';
+import type { ExecKeeper } from './exec-keeper.ts';
 import type { GuestAccess } from './guest-access.ts';
 import type { ServiceCounts } from './service-counts.ts';
 
@@ -28,6 +29,8 @@ export interface ApiDeps {
   readonly counts: ServiceCounts;
   /** Told of calls as they begin and end; must neither throw nor wait. */
   readonly callObserver?: CallObserver | undefined;
+  readonly execs: ExecDirectory;
+  readonly keeper: ExecKeeper;
   /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
   readonly placement: (box: BoxRecord) => Promise<Placement>;
   /** What the largest host has: no box may ask for more. */

@@ -16,6 +16,8 @@ export interface BoxFlags {
   readonly workdir?: string;
   readonly network?: string;
   readonly autoStart?: boolean;
+  readonly execLog?: string;
+  readonly execLogEnv?: string;
 }
 
 export const addBoxFlags = (command: Command): Command =>
@@ -31,7 +33,12 @@ export const addBoxFlags = (command: Command): Command =>
     .option('-l, --label <k=v>', 'a label to find the box by', repeatable)
     .option('-w, --workdir <dir>', "absolute directory that programs start in (default: the box's home)")
     .option('--network <kind>', 'what it reaches: none, or what its host does: host (default none)')
-    .option('--no-auto-start', 'exec refuses to start the box when it does not run');
+    .option('--no-auto-start', 'exec refuses to start the box when it does not run')
+    .option(
+      '--exec-log <policy>',
+      'of programs and arguments, the log has: full, hash or none (default full)',
+    )
+    .option('--exec-log-env <policy>', "of an exec's own variables, likewise (default none)");
 
 /** Faults are added, not thrown. The server checks what only it can know. */
 export const boxOptionsValue = async (
@@ -48,6 +55,7 @@ export const boxOptionsValue = async (
     workingDir: flags.workdir,
     network: flags.network,
     autoStart: flags.autoStart === false ? false : undefined,
+    execLog: { args: flags.execLog, env: flags.execLogEnv },
   };
 };
 

@@ -1,6 +1,7 @@
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import type { Box, Event, Exit } from '../sdk/client.ts';
+import type { ExecInfo } from '../sdk/execs.ts';
 
 /**
  * What `--json` prints. Every field is always there, `null` where it has no value, so that a script need not ask whether
@@ -23,6 +24,7 @@ export const boxJson = (box: Box): JsonObject => ({
     workingDir: box.options?.workingDir ?? null,
     network: box.options?.network ?? null,
     autoStart: box.options?.autoStart ?? null,
+    execLog: { args: box.options?.execLog?.args ?? null, env: box.options?.execLog?.env ?? null },
   },
   placement:
     box.placement === undefined ? null : { hostId: box.placement.hostId, epoch: box.placement.epoch },
@@ -36,18 +38,39 @@ export const boxJson = (box: Box): JsonObject => ({
       : { effectId: box.effect.effectId, kind: box.effect.kind, deadline: momentJson(box.effect.deadline) },
   hasDisk: box.hasDisk,
   exit: exitJson(box.exit),
-  failure:
-    box.failure === undefined
-      ? null
-      : {
-          code: box.failure.code,
-          message: box.failure.message,
-          details: parsedJson(box.failure.detailsJson || '{}'),
-        },
+  failure: failureJson(box.failure),
   createdAt: momentJson(box.createdAt),
   startedAt: momentJson(box.startedAt),
   stoppedAt: momentJson(box.stoppedAt),
 });
+
+export const execJson = (exec: ExecInfo): JsonObject => ({
+  execId: exec.execId,
+  boxId: exec.boxId,
+  generation: exec.generation,
+  state: exec.state,
+  program:
+    exec.program === undefined ? null : { command: exec.program.command, args: [...exec.program.args] },
+  user: exec.user ?? null,
+  tty: exec.tty,
+  pid: exec.pid ?? null,
+  exit: exitJson(exec.exited?.exit),
+  timedOut: exec.exited?.timedOut ?? null,
+  durationMs: exec.exited === undefined ? null : numberJson(exec.exited.durationMs),
+  failure: failureJson(exec.failure),
+  requestedAt: momentJson(exec.requestedAt),
+  startedAt: momentJson(exec.startedAt),
+  endedAt: momentJson(exec.endedAt),
+});
+
+const failureJson = (failure: Box['failure']): JsonObject | null =>
+  failure === undefined
+    ? null
+    : {
+        code: failure.code,
+        message: failure.message,
+        details: parsedJson(failure.detailsJson || '{}'),
+      };
 
 export const eventJson = (event: Event): JsonObject => ({
   streamId: event.streamId,

@@ -8,6 +8,7 @@ import {
 import { nanoid } from 'nanoid';
 import { BoxServiceClient } from '../gen/boxledger/v1/box_service.ts';
 import { EventServiceClient } from '../gen/boxledger/v1/event_service.ts';
+import { ExecServiceClient } from '../gen/boxledger/v1/exec_service.ts';
 import { HistoryServiceClient } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { wireError } from './wire-error.ts';
@@ -35,6 +36,7 @@ export interface ConnectOptions {
 export interface Channel {
   readonly address: string;
   readonly boxes: BoxServiceClient;
+  readonly execs: ExecServiceClient;
   readonly events: EventServiceClient;
   readonly history: HistoryServiceClient;
   readonly retries: number;
@@ -55,11 +57,13 @@ export const openChannel = ({ address, token, actor, retries = 3 }: ConnectOptio
   };
   const boxes = new BoxServiceClient(address, credentials.createInsecure(), options);
   const shared = { ...options, channelOverride: boxes.getChannel() };
+  const execs = new ExecServiceClient(address, credentials.createInsecure(), shared);
   const events = new EventServiceClient(address, credentials.createInsecure(), shared);
   const history = new HistoryServiceClient(address, credentials.createInsecure(), shared);
   return {
     address,
     boxes,
+    execs,
     events,
     history,
     retries,

@@ -7,6 +7,7 @@ import type { ApiDeps } from '../../src/api/api-deps.ts';
 import { createApiServer } from '../../src/api/server.ts';
 import { BoxServiceClient } from '../../src/gen/boxledger/v1/box_service.ts';
 import { EventServiceClient } from '../../src/gen/boxledger/v1/event_service.ts';
+import { ExecServiceClient } from '../../src/gen/boxledger/v1/exec_service.ts';
 import { HistoryServiceClient } from '../../src/gen/boxledger/v1/history_service.ts';
 import { defaultTenant } from '../../src/kernel/ids.ts';
 
@@ -30,6 +31,8 @@ export const unreachableDeps = (): ApiDeps => ({
   explainer: unreachable('explainer'),
   guests: unreachable('guests'),
   counts: unreachable('counts'),
+  execs: unreachable('execs'),
+  keeper: unreachable('keeper'),
   placement: () => Promise.reject(new Error('placement was reached')),
   capacity: { cpus: 4, memoryMib: 8192 },
   ids: unreachable('ids'),
@@ -42,6 +45,7 @@ export const unreachableDeps = (): ApiDeps => ({
 export interface RunningApi {
   readonly address: string;
   readonly boxes: BoxServiceClient;
+  readonly execs: ExecServiceClient;
   readonly events: EventServiceClient;
   readonly history: HistoryServiceClient;
   close(timeoutMs?: number): Promise<void>;
@@ -52,11 +56,13 @@ export const startApi = async (deps: ApiDeps): Promise<RunningApi> => {
   const server = createApiServer(deps);
   const address = await server.listen('127.0.0.1:0');
   const boxes = new BoxServiceClient(address, credentials.createInsecure());
+  const execs = new ExecServiceClient(address, credentials.createInsecure());
   const events = new EventServiceClient(address, credentials.createInsecure());
   const history = new HistoryServiceClient(address, credentials.createInsecure());
   return {
     address,
     boxes,
+    execs,
     events,
     history,
     close: async (timeoutMs = 10_000) => {

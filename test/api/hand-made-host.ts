@@ -9,6 +9,8 @@ import { Door } from '../../src/commands/submit.ts';
 import type { EffectOutcome } from '../../src/events/effects.ts';
 import type { Failure } from '../../src/events/failure.ts';
 import type { Guest } from '../../src/guest/guest.ts';
+import { ExecKeeper } from '../../src/hosts/exec-keeper.ts';
+import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { type BoxId, boxId, boxStream, defaultTenant, hostId } from '../../src/kernel/ids.ts';
 import { admitExec } from '../../src/machines/box/admit-exec.ts';
@@ -17,7 +19,7 @@ import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { someBracket, someCopy } from '../support/plane.ts';
+import { backoff, silent, someBracket, someCopy } from '../support/plane.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 import { type RunningApi, startApi, unreachableDeps } from './api-under-test.ts';
 
@@ -32,6 +34,7 @@ export interface HandMade {
   close(): Promise<void>;
 }
 
+const theHost = hostId('hs_0123456789abcdef');
 const process = { pid: 4711, startTime: '1', bootId: 'boot' };
 const results = {
   'vm.boot': { process, stagesMs: { queued: 3, spawn: 40 }, tookOver: false },
@@ -58,6 +61,14 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     crash: noCrash,
     keepStates: 100,
   });
+  const keeper = new ExecKeeper({
+    hostId: theHost,
+    guests: { of: () => guest ?? null },
+    boxes: directoryBoxes(store.boxes, defaultTenant),
+    door,
+    backoff,
+    log: silent,
+  });
   const tail = new LogTail(store.log, { pollIntervalMs: 200, keep: 1000, onError: () => undefined });
   const deps: ApiDeps = {
     ...unreachableDeps(),
@@ -70,8 +81,10 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     moments: new Moments(store.log, store.history),
     explainer: new Explainer({ store: store.events, log: store.log, clock: systemClock }),
     counts: new ServiceTally(systemClock.now()),
+    execs: store.execs,
+    keeper,
     guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
-    placement: async () => ({ hostId: hostId('hs_0123456789abcdef'), epoch: 1 }),
+    placement: async () => ({ hostId: theHost, epoch: 1 }),
     ids,
     ...changed,
   };
@@ -98,6 +111,7 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     fail: (box, kind, failure) => settle(box, { kind, outcome: { status: 'failed', failure } }),
     close: async () => {
       await api.close();
+      keeper.close();
       tail.stop();
       await store.close();
     },

@@ -5,6 +5,7 @@ import { Box } from '../../src/gen/boxledger/v1/box.ts';
 import { type BoxServiceServer, BoxServiceService } from '../../src/gen/boxledger/v1/box_service.ts';
 import { Event } from '../../src/gen/boxledger/v1/event.ts';
 import { type EventServiceServer, EventServiceService } from '../../src/gen/boxledger/v1/event_service.ts';
+import { type ExecServiceServer, ExecServiceService } from '../../src/gen/boxledger/v1/exec_service.ts';
 import {
   type HistoryServiceServer,
   HistoryServiceService,
@@ -16,16 +17,25 @@ export interface ScriptedServer {
   stop(): Promise<void>;
 }
 
-export type Script = Partial<BoxServiceServer & EventServiceServer & HistoryServiceServer>;
+export type Script = Partial<
+  BoxServiceServer & ExecServiceServer & EventServiceServer & HistoryServiceServer
+>;
 
 /** A server of the real wire contract that answers as the test says; what it does not say is unimplemented. */
 export const startServer = async (script: Script, address = '127.0.0.1:0'): Promise<ScriptedServer> => {
   const server = new Server();
-  const missing = Object.keys({ ...BoxServiceService, ...EventServiceService, ...HistoryServiceService })
+  const methods = {
+    ...BoxServiceService,
+    ...ExecServiceService,
+    ...EventServiceService,
+    ...HistoryServiceService,
+  };
+  const missing = Object.keys(methods)
     .filter((name) => !(name in script))
     .map((name) => [name, unimplemented]);
   const implementation = { ...script, ...Object.fromEntries(missing) };
   server.addService(BoxServiceService, implementation as BoxServiceServer); // complete by the line above
+  server.addService(ExecServiceService, implementation as ExecServiceServer);
   server.addService(EventServiceService, implementation as EventServiceServer);
   server.addService(HistoryServiceService, implementation as HistoryServiceServer);
   const port = await new Promise<number>((resolve, reject) =>

@@ -25,10 +25,11 @@ const decide = (
 const eventOf = (command: ExecCommand): ExecEvent => {
   switch (command.type) {
     case 'exec.request': {
-      const { boxId, generation, spec } = command;
+      const { boxId, generation, recorded } = command;
+      const { workingDir = null, user = null, tty, timeoutMs = null } = command.spec;
       return {
         type: 'exec.requested',
-        data: { boxId, generation, command: spec.command, args: spec.args },
+        data: { boxId, generation, ...recorded, workingDir, user, tty: tty !== undefined, timeoutMs },
       };
     }
     case 'exec.reportStarted':

@@ -20,6 +20,7 @@ const request: ExecCommand = {
   boxId: theBox,
   generation: 1,
   spec: { command: 'ls', args: ['-l'], env: { SECRET: 'not for the log' } },
+  recorded: { program: { kind: 'full', command: 'ls', args: ['-l'] }, env: { kind: 'none' } },
 };
 const reportStarted: ExecCommand = { type: 'exec.reportStarted', execId: theExec, pid: 12 };
 const reportExited: ExecCommand = { type: 'exec.reportExited', execId: theExec, exit, ...sizes };
@@ -28,7 +29,16 @@ const reportLost: ExecCommand = { type: 'exec.reportLost', execId: theExec, fail
 
 const requested: ExecEvent = {
   type: 'exec.requested',
-  data: { boxId: theBox, generation: 1, command: 'ls', args: ['-l'] },
+  data: {
+    boxId: theBox,
+    generation: 1,
+    program: { kind: 'full', command: 'ls', args: ['-l'] },
+    env: { kind: 'none' },
+    workingDir: null,
+    user: null,
+    tty: false,
+    timeoutMs: null,
+  },
 };
 const started: ExecEvent = { type: 'exec.started', data: { pid: 12 } };
 const exited: ExecEvent = { type: 'exec.exited', data: { exit, ...sizes } };
