@@ -109,7 +109,9 @@ const execCommandSchema = z.discriminatedUnion('type', [
     recorded: execRecordedSchema,
   }),
   execCommand('exec.reportStarted', { pid: z.int().positive() }),
+  /** Also of a program whose start has not been reported: it then was one. */
   execCommand('exec.reportExited', {
+    pid: z.int().positive(),
     exit: exitSchema,
     timedOut: z.boolean(),
     durationMs: durationMsSchema,

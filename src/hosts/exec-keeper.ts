@@ -37,6 +37,8 @@ type Report = Exclude<ExecCommand, { type: 'exec.request' }>;
 type Told<Answer> = { readonly answer: Answer } | { readonly lost: Failure };
 
 const pageSize = 500;
+/** How long a start waits for company in the log. */
+const startReportDelayMs = 20;
 /** States of a box in which its agent may still answer. */
 const upStates: ReadonlySet<BoxStateName> = new Set(['running', 'pausing', 'paused', 'resuming', 'stopping']);
 
@@ -107,13 +109,16 @@ export class ExecKeeper {
     else await this.#report(exec, { type: 'exec.reportLost', execId, failure: told.lost });
   }
 
+  /** What ends at once is reported once: two events of one append, for all programs that take no longer than a commit. */
   async #follow(exec: KeptExec, pid: number): Promise<void> {
     const { execId } = exec;
-    const [, told] = await Promise.all([
-      this.#report(exec, { type: 'exec.reportStarted', execId, pid }),
-      this.#ask(exec, (guest, signal) => guest.waitExec(execId, signal)),
-    ]);
-    if ('answer' in told) await this.#report(exec, { type: 'exec.reportExited', execId, ...told.answer });
+    const ending = this.#ask(exec, (guest, signal) => guest.waitExec(execId, signal));
+    ending.catch(() => undefined); // heard below
+    const early = await Promise.race([ending, sleep(startReportDelayMs, undefined, { ref: false })]);
+    if (early === undefined || 'lost' in early)
+      await this.#report(exec, { type: 'exec.reportStarted', execId, pid });
+    const told = await ending;
+    if ('answer' in told) await this.#report(exec, { type: 'exec.reportExited', execId, pid, ...told.answer });
     else await this.#report(exec, { type: 'exec.reportLost', execId, failure: told.lost });
   }
 
