@@ -114,6 +114,11 @@ export const signal =
     return {};
   };
 
+/** What has left the database for an archive is not listed; its own look-up says where it is. */
+const unlessArchived = (error: unknown): undefined => {
+  if (!(error instanceof BoxledgerError && error.code === 'InvalidState')) throw error;
+};
+
 /** Throws `NotFound`, also for the exec of another tenant. */
 const execById = async (deps: ApiDeps, tenant: TenantId, execId: ExecId): Promise<ExecView> => {
   const view = execViewOf(await deps.log.readStream(execStream(execId), noVersion, limits.pageSizeDefault));

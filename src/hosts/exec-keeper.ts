@@ -118,7 +118,8 @@ export class ExecKeeper {
     if (early === undefined || 'lost' in early)
       await this.#report(exec, { type: 'exec.reportStarted', execId, pid });
     const told = await ending;
-    if ('answer' in told) await this.#report(exec, { type: 'exec.reportExited', execId, pid, ...told.answer });
+    if ('answer' in told)
+      await this.#report(exec, { type: 'exec.reportExited', execId, pid, ...told.answer });
     else await this.#report(exec, { type: 'exec.reportLost', execId, failure: told.lost });
   }
 
