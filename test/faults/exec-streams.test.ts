@@ -60,7 +60,7 @@ test('1 GiB goes through a client that reads in bursts, and memory stays bounded
   expect({ bytes, exit }).toMatchObject({ bytes: 1024 * mib, exit: { $case: 'code', value: 0 } });
   expect((await rssMib(server.pid)) - before).toBeLessThan(150);
   expect((await rssMib(await agentPid())) - agentBefore).toBeLessThan(150);
-}, 240_000);
+}, 400_000); // some ten seconds where nothing else runs
 
 test('200 execs at once in one box all return their own output', async () => {
   const results = await Promise.all(
