@@ -93,8 +93,8 @@ export const list =
     const { boxId } = await findBox(deps, caller.tenant, box);
     const page = { size: pageSize || limits.pageSizeDefault, token: pageToken };
     const { execIds, nextPageToken } = await deps.execs.list(boxId, includeEnded, page);
-    const views = await Promise.all(execIds.map((execId) => execById(deps, caller.tenant, execId)));
-    return { execs: views.map(encodeExec), nextPageToken };
+    const views = await Promise.all(execIds.map((execId) => viewOf(deps, execId).catch(unlessArchived)));
+    return { execs: views.filter((view) => view !== undefined).map(encodeExec), nextPageToken };
   };
 
 export const signal =
@@ -119,9 +119,12 @@ const unlessArchived = (error: unknown): undefined => {
   if (!(error instanceof BoxledgerError && error.code === 'InvalidState')) throw error;
 };
 
+const viewOf = async (deps: ApiDeps, execId: ExecId): Promise<ExecView | undefined> =>
+  execViewOf(await deps.log.readStream(execStream(execId), noVersion, limits.pageSizeDefault));
+
 /** Throws `NotFound`, also for the exec of another tenant. */
 const execById = async (deps: ApiDeps, tenant: TenantId, execId: ExecId): Promise<ExecView> => {
-  const view = execViewOf(await deps.log.readStream(execStream(execId), noVersion, limits.pageSizeDefault));
+  const view = await viewOf(deps, execId);
   if (view?.tenant === tenant) return view;
   throw new BoxledgerError('NotFound', `There is no exec ${execId}.`, {
     help: 'List the execs of a box to see their ids.',

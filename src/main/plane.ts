@@ -162,7 +162,7 @@ const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
     leaseMs,
   });
 
-const openKeeper = (options: PlaneOptions, door: Door, guests: GuestRegistry): ExecKeeper =>
+const openKeeper = (options: PlaneOptions, door: CommandDoor, guests: GuestRegistry): ExecKeeper =>
   new ExecKeeper({
     hostId: options.hostId,
     guests,

@@ -68,7 +68,7 @@ test('run gives the program’s output and exit code, and 126 and 127 where it c
 test('a program of run -d goes on after the command, until its box stops', async () => {
   const name = 'behind';
   expect((await run('run', '-d', '--name', name, 'sh', '-c', 'echo up; exec sleep 1000')).code).toBe(0);
-  const attached = startCli(['attach', '--no-stdin', name], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+  const attached = server.start(['attach', '--no-stdin', name]);
   await attached.shown('up\n');
   expect((await run('stop', name)).code).toBe(0);
   expect((await run('rm', name)).code).toBe(0);
