@@ -141,12 +141,9 @@ test('a box’s execs are listed newest first, page by page, those that have end
 test('an exec that is not there is not found, and one that cannot be started is on record as failed', async () => {
   await running('failing');
   const { execs } = plane.api;
-  for (const asked of [
-    wait(randomIds.execId()),
-    signal(randomIds.execId(), 'SIGTERM'),
-    read(attach(randomIds.execId())),
-  ])
-    await expect(asked).rejects.toMatchObject({ code: status.NOT_FOUND });
+  const asking = [wait, (id: string) => signal(id, 'SIGTERM'), (id: string) => read(attach(id))];
+  for (const ask of asking)
+    await expect(ask(randomIds.execId())).rejects.toMatchObject({ code: status.NOT_FOUND });
   const error = await sh('failing', '', { command: 'no-such-program' }).catch((failure) => failure);
   expect(error.code).toBe(status.NOT_FOUND);
   const id = JSON.parse(richDetails(error).info?.metadata['execId'] ?? '');

@@ -89,10 +89,10 @@ describe('who attaches again', () => {
   });
 
   test('gets nothing twice when it says what it has', async () => {
-    const { execId, stdout } = await begun('echo one; echo err >&2; read wait; echo two', 'one');
-    const again = attach(execId, stdout.length + 'err\n'.length);
+    const { execId, stdout } = await begun('echo one; read wait; echo two', 'one');
+    const again = attach(execId, stdout.length);
     await again.send({ kind: 'end' });
-    expect(await resultOf(again)).toMatchObject({ stdout: 'two\n', stderr: '', skippedBytes: 0 });
+    expect(await resultOf(again)).toMatchObject({ stdout: 'two\n', skippedBytes: 0 });
     expect(await resultOf(attach(execId, 1_000_000))).toMatchObject({ stdout: '', exit: { code: 0 } });
   });
 
