@@ -212,8 +212,16 @@ test('once its box does not run, an exec cannot be attached to, and says so', as
   await wait(id);
   const found = await plane.deps.boxes.find(plane.deps.tenant, 'ended');
   if (found.kind !== 'found') throw new Error(found.kind);
+  const { boxId, view } = found.box;
+  if (view.placement === null) throw new Error('not placed');
   await plane.deps.door.submit(
-    { type: 'box.reportExit', boxId: found.box.boxId, generation: 1, exit: { kind: 'code', code: 1 } },
+    {
+      type: 'box.reportExit',
+      boxId,
+      generation: 1,
+      placement: view.placement,
+      exit: { kind: 'code', code: 1 },
+    },
     { tenant: plane.deps.tenant, actor: { kind: 'system', id: 'hand' } },
   );
   await expect(read(attach(id))).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
