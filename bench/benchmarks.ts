@@ -1,5 +1,6 @@
 import { benchAppend } from './append-and-peers.ts';
 import type { Benchmark } from './benchmark.ts';
+import { benchExec } from './exec.ts';
 import { benchFold } from './fold.ts';
 import { benchHeadLoad } from './head-load.ts';
 import { benchLag } from './lag.ts';
@@ -24,6 +25,7 @@ export const benchmarks: Readonly<Record<string, { readonly run: Benchmark; read
     run: benchLifecycle,
     about: 'a box created, started and stopped, with simulated boxes (queue on REDIS_URL if set)',
   },
+  exec: { run: benchExec, about: 'a program run to its end in a real box, beside the bare program' },
   verify: { run: benchVerify, about: 'a signed log of 100 000 events read back and proved' },
   size: {
     run: benchSize,

@@ -2,8 +2,7 @@ import { hostname } from 'node:os';
 import type { GuestServiceServer } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { Environment } from './environment.ts';
-import { Execution } from './execution.ts';
-import type { ProcessGroups } from './process-groups.ts';
+import type { ExecCalls } from './exec-calls.ts';
 import type { Quiescence } from './quiescence.ts';
 import type { Shutdown, ShutdownResult } from './shutdown.ts';
 import { statusOf } from './status.ts';
@@ -14,7 +13,7 @@ const thawAfterMaxMs = 3_600_000;
 
 export interface GuestParts {
   readonly environment: Environment;
-  readonly groups: ProcessGroups;
+  readonly execs: ExecCalls;
   readonly quiescence: Quiescence;
   readonly shutdown: Shutdown;
   /** Called when a Shutdown has been answered. */
@@ -46,7 +45,16 @@ export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
       return {};
     }),
 
-  exec: (call) => Execution.run(call, parts.environment, parts.groups, parts.shutdown),
+  exec: (call) => parts.execs.exec(call),
+
+  inspectExec: ({ request: { execId, untilEnded } }, answer) =>
+    answerWith(answer, () => parts.execs.inspect(execId, untilEnded)),
+
+  signalExec: ({ request: { execId, signal } }, answer) =>
+    answerWith(answer, async () => {
+      parts.execs.signal(execId, signal);
+      return {};
+    }),
 
   upload: (call, answer) =>
     answerWith(answer, async () => {

@@ -8,6 +8,7 @@ import { GuestServiceService } from '../gen/guest/v1/guest.ts';
 import { limits } from '../kernel/limits.ts';
 import { clearLeftovers } from '../tar/copy-journal.ts';
 import { readEnvironment } from './environment.ts';
+import { ExecCalls } from './exec-calls.ts';
 import { flush } from './flush.ts';
 import { createGuestService } from './guest-service.ts';
 import { ProcessGroups } from './process-groups.ts';
@@ -31,6 +32,7 @@ const main = async () => {
   const flushHome = () => flush(environment.home, flushTimeoutMs);
   const quiescence = new Quiescence(flushOnly(flushHome));
   const shutdown = new Shutdown(groups, quiescence, flushHome);
+  const execs = new ExecCalls(environment, groups, shutdown);
 
   const server = new Server({
     'grpc.max_receive_message_length': limits.messageMaxBytes,
@@ -42,7 +44,7 @@ const main = async () => {
   };
   server.addService(
     GuestServiceService,
-    createGuestService({ environment, groups, quiescence, shutdown, ended }),
+    createGuestService({ environment, execs, quiescence, shutdown, ended }),
   );
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => void shutdown.end(signalGraceMs).then(ended));

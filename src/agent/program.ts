@@ -8,6 +8,7 @@ import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts
 import { fromErrno } from '../kernel/from-errno.ts';
 import { limits } from '../kernel/limits.ts';
 import type { Environment } from './environment.ts';
+import { findUser, idsToBecome } from './user.ts';
 
 export interface ProgramEnd {
   readonly code: number | null;
@@ -42,9 +43,12 @@ export interface Launch {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** Unset: the agent's own. */
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
-/** Throws `InvalidArgument` with every fault of the request. */
+/** Throws `InvalidArgument` with every fault of the request, and `PermissionDenied` for a user that may not be become. */
 export const launchOf = async (start: ExecStart, environment: Environment): Promise<Launch> => {
   const cwd = start.workingDir === '' ? environment.home : start.workingDir;
   const faults: Fault[] = [];
@@ -60,8 +64,17 @@ export const launchOf = async (start: ExecStart, environment: Environment): Prom
     faults.push({ field: 'tty', problem: 'must have 1 to 65535 rows and columns' });
   const problem = cwd.startsWith('/') ? await problemOfDirectory(cwd) : 'must be an absolute path';
   if (problem !== undefined) faults.push({ field: 'working_dir', problem });
-  if (faults.length > 0) throw BoxledgerError.fromRefusal(invalidArgument(faults));
-  return { command: start.command, args: start.args, env: { ...environment.base, ...start.env }, cwd };
+  const user = start.user === '' ? undefined : await findUser(start.user);
+  if (typeof user === 'string') faults.push({ field: 'user', problem: user });
+  if (faults.length > 0 || typeof user === 'string')
+    throw BoxledgerError.fromRefusal(invalidArgument(faults));
+  const { command, args } = start;
+  if (user === undefined) return { command, args, env: { ...environment.base, ...start.env }, cwd };
+  const { uid, gid, name, home } = user;
+  return {
+    ...{ command, args, cwd, ...idsToBecome(start.user, uid, gid) },
+    env: { ...environment.base, USER: name, HOME: home, ...start.env },
+  };
 };
 
 /** Looked at before the start, because `spawn` reports a bad directory as if the program were not there. */
@@ -88,11 +101,11 @@ export const startProgram = async (launch: Launch): Promise<Program> => {
 export const spawned = async (
   command: string,
   args: readonly string[],
-  { env, cwd }: Pick<Launch, 'env' | 'cwd'>,
+  { env, cwd, uid, gid }: Pick<Launch, 'env' | 'cwd' | 'uid' | 'gid'>,
   stdio: 'pipe'[],
 ): Promise<Started> => {
   try {
-    const child = spawn(command, args, { env, cwd, stdio, detached: true });
+    const child = spawn(command, args, { env, cwd, uid, gid, stdio, detached: true });
     const ended = new Promise<ProgramEnd>((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
     });

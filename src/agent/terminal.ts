@@ -25,12 +25,12 @@ export const startOnTerminal = async (launch: Launch, size: TerminalSize): Promi
     `exec ${[command, ...launch.args].map(quoted).join(' ')}`,
   ].join('; ');
   const env = { TERM: 'xterm', ...launch.env, SHELL: '/bin/sh' }; // `script` runs its command with $SHELL
-  const script = await spawned(
-    await findScript(),
-    ['-qec', shellCommand, '/dev/null'],
-    { env, cwd: launch.cwd },
-    ['pipe', 'pipe', 'pipe', 'pipe'],
-  );
+  const script = await spawned(await findScript(), ['-qec', shellCommand, '/dev/null'], { ...launch, env }, [
+    'pipe',
+    'pipe',
+    'pipe',
+    'pipe',
+  ]);
   const control = script.child.stdio[3] as unknown as Duplex; // Node types no more than the first three
   const [device, pid] = await firstLines(control, 2);
   if (device === undefined || !/^\d+$/.test(pid ?? '')) {

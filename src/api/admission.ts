@@ -1,9 +1,10 @@
 import type { BoxRecord } from '../commands/event-store.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { boxStream, type CorrelationId } from '../kernel/ids.ts';
+import { boxId, boxIdPattern, boxStream, type CorrelationId } from '../kernel/ids.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { boxById, findBox, forBox, submit } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
+import type { Admission } from './guest-access.ts';
 import { outcomeOf } from './outcome.ts';
 
 /** What wants to run in a box: the log names it as the cause of a start that it needs. */
@@ -24,8 +25,14 @@ export const enterBox = async (
   visit: Visit,
   scope: CallScope,
 ): Promise<BoxRecord> => {
+  // By its id, a box is looked for and asked about at once.
+  const early = boxIdPattern.test(reference)
+    ? deps.guests.admit(boxId(reference), visit.autoStart)
+    : undefined;
+  early?.catch(() => undefined); // a box that is not found says so first
   const found = await findBox(deps, scope.caller.tenant, reference);
-  const box = await admitted(deps, found, visit, scope);
+  const admission = await (early ?? deps.guests.admit(found.boxId, visit.autoStart));
+  const box = await admitted(deps, found, admission, visit, scope);
   if (box.view.state !== 'running')
     throw new BoxledgerError('InvalidState', `Box ${box.name} ran, and is ${box.view.state} again.`, {
       help: "The box's events say how it ended.",
@@ -37,11 +44,11 @@ export const enterBox = async (
 const admitted = async (
   deps: ApiDeps,
   found: BoxRecord,
+  admission: Admission,
   visit: Visit,
   scope: CallScope,
 ): Promise<BoxRecord> => {
   const { boxId, tenant } = found;
-  const admission = await deps.guests.admit(boxId, visit.autoStart);
   switch (admission.kind) {
     case 'run':
       return boxById(deps, tenant, boxId);

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { CommandDoor, CommandMemory } from '../commands/door.ts';
-import type { BoxDirectory, BoxRecord, EventLog } from '../commands/event-store.ts';
+import type { BoxDirectory, BoxRecord, EventLog, ExecDirectory } from '../commands/event-store.ts';
 import type { Explainer } from '../commands/explainer.ts';
 import type { LogFeed } from '../commands/log-feed.ts';
 import type { LogHistory } from '../commands/log-history.ts';
@@ -12,6 +12,7 @@ import type { TenantId } from '../kernel/ids.ts';
 import type { IdSource } from '../kernel/ports.ts';
 import type { BoxArchives } from './box-archives.ts';
 import type { CallObserver } from './call-observer.ts';
+import type { ExecKeeper } from './exec-keeper.ts';
 import type { GuestAccess } from './guest-access.ts';
 import type { ProgressSource } from './progress.ts';
 import type { ServiceCounts } from './service-counts.ts';
@@ -32,6 +33,8 @@ export interface ApiDeps {
   readonly callObserver?: CallObserver | undefined;
   readonly progress: ProgressSource;
   readonly archives: BoxArchives;
+  readonly execs: ExecDirectory;
+  readonly keeper: ExecKeeper;
   /** Chooses the host for a start: the one with the box's disk, if it has one. Throws `Unavailable` when there is none. */
   readonly placement: (box: BoxRecord) => Promise<Placement>;
   /** What the largest host has: no box may ask for more. */

@@ -86,7 +86,7 @@ export const encodeExit = (exit: Exit): WireExit => {
   }
 };
 
-const encodeFailure = ({ code, message, details }: Failure): WireFailure => ({
+export const encodeFailure = ({ code, message, details }: Failure): WireFailure => ({
   code,
   message,
   detailsJson: JSON.stringify(details ?? {}),

@@ -12,6 +12,7 @@ import type { CallScope } from './call-scope.ts';
 import type { Caller } from './caller.ts';
 import { commandAsked } from './command-asked.ts';
 import { encodeBox, encodeRecord } from './encode.ts';
+import { recordedOf } from './exec-log.ts';
 import type { ExplainParsed } from './history-requests.ts';
 
 /** What would be: the same commands as the calls that change boxes make of the same requests, asked and not submitted. */
@@ -58,9 +59,11 @@ const explainExec = async (
   const start = started?.kind === 'accepted' ? started : undefined;
   const spec = execSpecSchema.parse({ command: exec.command, args: exec.args });
   const generation = (start?.events.at(-1)?.view ?? view).generation;
+  const execId = deps.ids.execId();
+  const recorded = recordedOf(execId, spec, view.options);
   const run = await ask(
     deps,
-    { type: 'exec.request', execId: deps.ids.execId(), boxId, generation, spec },
+    { type: 'exec.request', execId, boxId, generation, spec, recorded },
     { expectedVersion: undefined },
     caller,
   );

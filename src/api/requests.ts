@@ -114,22 +114,24 @@ export const readAllSchema = z.strictObject({
   limit: z.bigint(),
 });
 
+export const execStartSchema = z.strictObject({
+  ...execSpecSchema.shape,
+  mutation: mutationSchema,
+  box: boxReference,
+  autoStart: z.boolean().optional(),
+});
+export type ExecStartParsed = z.infer<typeof execStartSchema>;
+
+export const signalNameSchema = z
+  .string()
+  .regex(/^SIG[A-Z0-9+]{1,12}$/, 'must be a name as in signal(7), such as SIGTERM');
+
 export const execRequestSchema = z.strictObject({
-  start: z
-    .strictObject({
-      ...execSpecSchema.shape,
-      mutation: mutationSchema,
-      box: boxReference,
-      autoStart: z.boolean().optional(),
-    })
-    .optional(),
+  start: execStartSchema.optional(),
   stdin: z.instanceof(Uint8Array).optional(),
   stdinEnd: z.strictObject({}).optional(),
   resize: execSpecSchema.shape.tty,
-  signal: z
-    .string()
-    .regex(/^SIG[A-Z0-9+]{1,12}$/, 'must be a name as in signal(7), such as SIGTERM')
-    .optional(),
+  signal: signalNameSchema.optional(),
 });
 export type ExecParsed = z.infer<typeof execRequestSchema>;
 

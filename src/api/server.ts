@@ -4,6 +4,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import { DiskServiceService } from '../gen/boxledger/v1/disk_service.ts';
 import { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
+import { ExecServiceService } from '../gen/boxledger/v1/exec_service.ts';
 import { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
@@ -13,14 +14,21 @@ import { observed } from './call-observer.ts';
 import type { Service } from './calls.ts';
 import { cannotListen } from './listen-address.ts';
 import { reflection } from './reflection.ts';
-import { boxHandlers, diskHandlers, eventHandlers, historyHandlers, tolerantMethods } from './services.ts';
+import {
+  boxHandlers,
+  diskHandlers,
+  eventHandlers,
+  execHandlers,
+  historyHandlers,
+  tolerantMethods,
+} from './services.ts';
 
 export interface ApiServer {
   /** `host:port` (port 0: any) or `unix:/path`. Resolves with the address that it serves at. */
   listen(address: string): Promise<string>;
   /**
-   * Takes no more calls, ends those that wait, follow or run a program with `Unavailable`, and lets all others, and what
-   * has to be recorded of an exec, come to their end, but for no longer than `timeoutMs`.
+   * Takes no more calls, ends those that wait, follow or are attached to a program with `Unavailable`, and lets all others
+   * come to their end, but for no longer than `timeoutMs`.
    */
   close(timeoutMs: number): Promise<void>;
 }
@@ -33,9 +41,10 @@ export const createApiServer = (deps: ApiDeps): ApiServer => {
   const server = new Server(optionsOf(deps));
   server.addService(tolerantMethods(BoxServiceService), boxHandlers(service));
   server.addService(tolerantMethods(DiskServiceService), diskHandlers(service));
+  server.addService(tolerantMethods(ExecServiceService), execHandlers(service));
   server.addService(tolerantMethods(EventServiceService), eventHandlers(service));
   server.addService(tolerantMethods(HistoryServiceService), historyHandlers(service));
-  const services = ['BoxService', 'DiskService', 'EventService', 'HistoryService'];
+  const services = ['BoxService', 'DiskService', 'ExecService', 'EventService', 'HistoryService'];
   const names = ['', ...services.map((name) => `boxledger.v1.${name}`)];
   const health = new HealthImplementation(Object.fromEntries(names.map((name) => [name, 'SERVING'])));
   health.addToServer(server);

@@ -2,6 +2,7 @@ import type { ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import type { BoxServiceService } from '../gen/boxledger/v1/box_service.ts';
 import type { DiskServiceService } from '../gen/boxledger/v1/disk_service.ts';
 import type { EventServiceService } from '../gen/boxledger/v1/event_service.ts';
+import type { ExecServiceService } from '../gen/boxledger/v1/exec_service.ts';
 import type { HistoryServiceService } from '../gen/boxledger/v1/history_service.ts';
 import * as commands from './box-commands.ts';
 import * as figures from './box-metrics.ts';
@@ -15,6 +16,8 @@ import * as diskRequests from './disk-requests.ts';
 import * as snapshots from './disk-snapshots.ts';
 import { readAll, readStream } from './event-reads.ts';
 import { exec } from './exec.ts';
+import * as execs from './exec-calls.ts';
+import * as execRequests from './exec-requests.ts';
 import { explain } from './explain.ts';
 import * as history from './history-reads.ts';
 import * as historyRequests from './history-requests.ts';
@@ -61,6 +64,18 @@ export const diskHandlers = (service: Service) => {
     export: serverStream(service, diskRequests.exportSchema, exportBox(deps)),
     import: clientStream(service, diskRequests.importRequestSchema(deps.capacity), importBox(deps)),
   } satisfies Handlers<typeof DiskServiceService>;
+};
+
+export const execHandlers = (service: Service) => {
+  const { deps } = service;
+  return {
+    startExec: unary(service, execRequests.startExecSchema, execs.start(deps)),
+    attachExec: bidiStream(service, execRequests.attachRequestSchema, execs.attach(deps)),
+    getExec: unary(service, execRequests.execReferenceSchema, execs.get(deps)),
+    waitExec: unary(service, execRequests.execReferenceSchema, execs.wait(deps)),
+    listExecs: unary(service, execRequests.listExecsSchema, execs.list(deps)),
+    signalExec: unary(service, execRequests.signalExecSchema, execs.signal(deps)),
+  } satisfies Handlers<typeof ExecServiceService>;
 };
 
 export const eventHandlers = (service: Service) => {

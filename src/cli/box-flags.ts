@@ -32,6 +32,8 @@ export interface BoxFlags {
   readonly restart?: string;
   readonly idleTimeout?: string;
   readonly maxLifetime?: string;
+  readonly execLog?: string;
+  readonly execLogEnv?: string;
 }
 
 export const addBoxFlags = (command: Command): Command =>
@@ -65,7 +67,12 @@ export const addBoxFlags = (command: Command): Command =>
       'when it ended by itself: no, on-failure[:most in a row] or always (default no)',
     )
     .option('--idle-timeout <duration>', 'stop it when nothing has run in it for so long')
-    .option('--max-lifetime <duration>', 'stop it so long after its start');
+    .option('--max-lifetime <duration>', 'stop it so long after its start')
+    .option(
+      '--exec-log <policy>',
+      'of programs and arguments, the log has: full, hash or none (default full)',
+    )
+    .option('--exec-log-env <policy>', "of an exec's own variables, likewise (default none)");
 
 export const consistencyValue = (faults: FlagFaults, text: string | undefined): Consistency | undefined =>
   text === undefined || text === 'best-effort' || text === 'required'
@@ -91,6 +98,7 @@ export const boxOptionsValue = async (
     restart: restartValue(faults, flags.restart),
     idleTimeoutMs: wide(durationMsValue(faults, '--idle-timeout', flags.idleTimeout)),
     maxLifetimeMs: wide(durationMsValue(faults, '--max-lifetime', flags.maxLifetime)),
+    execLog: { args: flags.execLog, env: flags.execLogEnv },
   };
 };
 

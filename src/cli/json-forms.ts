@@ -1,6 +1,7 @@
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import type { Box, Event, Exit } from '../sdk/client.ts';
+import type { ExecInfo } from '../sdk/execs.ts';
 import { healthCheckJson, operationJson, originJson, pauseJson, snapshotJson } from './disk-json.ts';
 import { momentJson, numberJson, optionalNumberJson } from './json-values.ts';
 
@@ -34,6 +35,7 @@ export const boxJson = (box: Box): JsonObject => ({
     idleTimeoutMs: optionalNumberJson(box.options?.idleTimeoutMs),
     maxLifetimeMs: optionalNumberJson(box.options?.maxLifetimeMs),
     autoRemove: box.options?.autoRemove ?? null,
+    execLog: { args: box.options?.execLog?.args ?? null, env: box.options?.execLog?.env ?? null },
   },
   placement:
     box.placement === undefined ? null : { hostId: box.placement.hostId, epoch: box.placement.epoch },
@@ -52,18 +54,39 @@ export const boxJson = (box: Box): JsonObject => ({
   pause: pauseJson(box.pause),
   restarts: box.restarts,
   exit: exitJson(box.exit),
-  failure:
-    box.failure === undefined
-      ? null
-      : {
-          code: box.failure.code,
-          message: box.failure.message,
-          details: parsedJson(box.failure.detailsJson || '{}'),
-        },
+  failure: failureJson(box.failure),
   createdAt: momentJson(box.createdAt),
   startedAt: momentJson(box.startedAt),
   stoppedAt: momentJson(box.stoppedAt),
 });
+
+export const execJson = (exec: ExecInfo): JsonObject => ({
+  execId: exec.execId,
+  boxId: exec.boxId,
+  generation: exec.generation,
+  state: exec.state,
+  program:
+    exec.program === undefined ? null : { command: exec.program.command, args: [...exec.program.args] },
+  user: exec.user ?? null,
+  tty: exec.tty,
+  pid: exec.pid ?? null,
+  exit: exitJson(exec.exited?.exit),
+  timedOut: exec.exited?.timedOut ?? null,
+  durationMs: exec.exited === undefined ? null : numberJson(exec.exited.durationMs),
+  failure: failureJson(exec.failure),
+  requestedAt: momentJson(exec.requestedAt),
+  startedAt: momentJson(exec.startedAt),
+  endedAt: momentJson(exec.endedAt),
+});
+
+const failureJson = (failure: Box['failure']): JsonObject | null =>
+  failure === undefined
+    ? null
+    : {
+        code: failure.code,
+        message: failure.message,
+        details: parsedJson(failure.detailsJson || '{}'),
+      };
 
 export const eventJson = (event: Event): JsonObject => ({
   streamId: event.streamId,

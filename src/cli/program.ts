@@ -9,6 +9,7 @@ import { cpCommand } from './commands/cp.ts';
 import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
+import { execsCommands } from './commands/execs.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { lifecycleCommands } from './commands/lifecycle.ts';
 import { logsCommand } from './commands/logs.ts';
@@ -45,6 +46,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     runCommand(io),
     ...lifecycleCommands(io),
     execCommand(io),
+    ...execsCommands(io),
     cpCommand(io),
     snapshotCommand(io),
     cloneCommand(io),

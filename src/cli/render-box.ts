@@ -60,7 +60,7 @@ const spans = [
   ['second', 1],
 ] as const;
 
-const age = (moment: Date | undefined, nowMs: number): string => {
+export const age = (moment: Date | undefined, nowMs: number): string => {
   if (moment === undefined) return '';
   const seconds = Math.max(0, Math.floor((nowMs - moment.getTime()) / 1000));
   for (const [unit, length] of spans) {

@@ -1,11 +1,16 @@
-import type { Exec } from '../sdk/exec.ts';
+import type { Exec } from '../sdk/attached-exec.ts';
+import type { DetachKeys } from './detach-keys.ts';
 import type { CliInput, CliIo, CliOutput } from './io.ts';
 
-/** Sends what is typed or piped to the program, as fast as it takes it. Returns how to stop, with nothing left behind. */
-export const pumpInput = (stdin: CliInput, exec: Exec): (() => void) => {
+/**
+ * Sends what is typed or piped to the program, as fast as it takes it, less the detach keys. Returns how to stop, with
+ * nothing left behind.
+ */
+export const pumpInput = (stdin: CliInput, exec: Exec, keys: DetachKeys | undefined): (() => void) => {
   const forward = (data: Buffer | string) => {
     stdin.pause();
-    void exec.sendStdin(Buffer.from(data)).then(() => {
+    const bytes = Buffer.from(data);
+    void exec.sendStdin(keys === undefined ? bytes : keys.pass(bytes)).then(() => {
       if (!stopped) stdin.resume();
     });
   };

@@ -4,8 +4,8 @@ import type { Command } from '../events/commands.ts';
 
 /**
  * What a caller asked for, as SHA-256 in hexadecimal over canonical JSON: equal for a call and its repetition. Left out is
- * what is found anew each time on the caller's behalf: the id of what is to be made, where a box is placed, and which of its
- * starts an exec or copy falls into; and what is known of a copy only once it has been made.
+ * what is found anew each time on the caller's behalf: the id of what is to be made, where a box is placed, which of its starts
+ * an exec or copy falls into, and what the log says of an exec; and what is known of a copy only once it has been made.
  */
 export const commandDigest = (command: Command): string =>
   createHash('sha256')
@@ -38,7 +38,7 @@ const asked = (command: Command): object => {
       return rest;
     }
     case 'exec.request': {
-      const { execId: _, generation: _ofTheBox, ...rest } = command;
+      const { execId: _, generation: _ofTheBox, recorded: _salted, ...rest } = command;
       return rest;
     }
     case 'copy.reportCompleted': {

@@ -1,7 +1,16 @@
 import type { BoxView } from '../events/box-view.ts';
 import type { EffectIntent } from '../events/effects.ts';
 import type { DomainEvent, Provenance, RecordedEvent } from '../events/envelope.ts';
-import type { BoxId, CommandId, EffectId, ExecId, StreamId, TenantId, Version } from '../kernel/ids.ts';
+import type {
+  BoxId,
+  CommandId,
+  EffectId,
+  ExecId,
+  HostId,
+  StreamId,
+  TenantId,
+  Version,
+} from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
 import type { Timestamp } from '../kernel/time.ts';
 
@@ -187,9 +196,19 @@ export type BoxLookup =
 
 /** Execs as their heads have them. */
 export interface ExecDirectory {
-  /** Those that have not ended, in order of their ids, only above `after` (`''`: from the first), at most `limit`. */
+  /**
+   * Those of boxes on the host that have not ended, in order of their ids, only above `after` (`''`: from the first), at
+   * most `limit`.
+   */
   open(
+    hostId: HostId,
     after: string,
     limit: number,
-  ): Promise<readonly { readonly execId: ExecId; readonly tenant: TenantId }[]>;
+  ): Promise<readonly { readonly execId: ExecId; readonly tenant: TenantId; readonly boxId: BoxId }[]>;
+  /** Of one box, newest first. `token` is opaque; the result's is empty at the end. */
+  list(
+    boxId: BoxId,
+    includeEnded: boolean,
+    page: { readonly size: number; readonly token: string },
+  ): Promise<{ readonly execIds: readonly ExecId[]; readonly nextPageToken: string }>;
 }

@@ -32,7 +32,8 @@ interface OfSnapshot extends OfBox {
 
 interface OfExec extends OfBox {
   readonly execId: ExecId;
-  readonly command: string;
+  /** Null where the box's `execLog` keeps it out of the log. */
+  readonly command: string | null;
 }
 
 interface OfCopy extends OfBox {
@@ -110,7 +111,8 @@ export interface Heard {
 /** What an exec's later events do not say themselves. */
 export interface ExecOrigin {
   readonly boxId: BoxId;
-  readonly command: string;
+  /** Null where the box's `execLog` keeps it out of the log. */
+  readonly command: string | null;
 }
 
 type EventOf<Type extends DomainEvent['type']> = RecordedEvent<Extract<DomainEvent, { type: Type }>> & {

@@ -144,8 +144,8 @@ export class Listeners {
     const [first] = await this.#log.readStream(streamId, noVersion, 1);
     if (first?.type !== 'exec.requested')
       throw new BoxledgerError('NotFound', `the beginning of ${streamId} is not in the log`);
-    const { boxId, command } = first.data;
-    const origin = { boxId, command };
+    const { boxId, program } = first.data;
+    const origin = { boxId, command: program.kind === 'full' ? program.command : null };
     this.#origins.set(streamId, origin);
     return origin;
   }

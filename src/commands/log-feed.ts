@@ -1,5 +1,4 @@
-import type { BoxId } from '../kernel/ids.ts';
-import { boxStream, noVersion } from '../kernel/ids.ts';
+import { type BoxId, boxStream, noVersion, type StreamId } from '../kernel/ids.ts';
 import type { Cursor, EventLog, LogFilter, LogPage } from './event-store.ts';
 import type { LogEntry, LogTail } from './log-tail.ts';
 
@@ -106,20 +105,29 @@ export class LogFeed {
     });
   }
 
-  /**
-   * Runs `check` now and after what is appended to the box, until it gives something other than undefined. What this process
-   * appends is heard of straight after its commit, without a look at the log. Throws the signal's reason when it aborts
-   * first.
-   */
-  async untilBox<Found>(
+  /** As `until`, of the box's own stream. */
+  untilBox<Found>(
     boxId: BoxId,
+    check: () => Promise<Found | undefined>,
+    signal: AbortSignal,
+  ): Promise<Found> {
+    return this.until(boxStream(boxId), check, signal);
+  }
+
+  /**
+   * Runs `check` now and after what is appended to the stream, until it gives something other than undefined. What this
+   * process appends is heard of straight after its commit, without a look at the log. Throws the signal's reason when it
+   * aborts first.
+   */
+  async until<Found>(
+    streamId: StreamId,
     check: () => Promise<Found | undefined>,
     signal: AbortSignal,
   ): Promise<Found> {
     await this.#tail.start();
     let heard = noVersion;
     let proceed: () => void = () => undefined;
-    const unwatch = this.#tail.watch(boxStream(boxId), (version) => {
+    const unwatch = this.#tail.watch(streamId, (version) => {
       if (version <= heard) return;
       heard = version;
       proceed();

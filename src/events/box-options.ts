@@ -31,6 +31,16 @@ export const absolutePathSchema = boundedText(limits.pathMaxBytes).refine(
 /** How long something may last. */
 export const timerMsSchema = z.int().min(limits.timerMinMs).max(limits.timerMaxMs);
 
+/** How much of something goes into the log: all of it, a salted hash, or nothing. */
+const logPolicySchema = z.enum(['full', 'hash', 'none']);
+export type LogPolicy = z.infer<typeof logPolicySchema>;
+
+/** What the log says of an exec: `args` of its command and arguments, `env` of the environment that the exec is given. */
+const execLogSchema = z.strictObject({
+  args: logPolicySchema.default('full'),
+  env: logPolicySchema.default('none'),
+});
+
 /** How the health of a running box is found out. */
 const healthCheckSchema = z.strictObject({
   /** Program and arguments that are run in the box; healthy when it exits with 0. Empty: its guest is asked to answer. */
@@ -68,6 +78,8 @@ export const boxOptionsSchema = z.strictObject({
   network: z.enum(['none', 'host']).default('none'),
   /** Whether exec and copy start the box when it is not running. */
   autoStart: z.boolean().default(true),
+  /** What of its execs goes into the log, which forgets nothing. */
+  execLog: execLogSchema.prefault({}),
   healthCheck: healthCheckSchema.optional(),
   restart: restartSchema.default({ policy: 'no' }),
   /** Stops the box when no exec or copy has run in it for so long. */

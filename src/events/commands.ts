@@ -5,7 +5,7 @@ import { boxOptionsSchema, timerMsSchema } from './box-options.ts';
 import { copyPlaceSchema, copyTotalsSchema } from './copy-events.ts';
 import { cloneSchema, consistencyWishSchema, snapshotNameSchema } from './disk-operations.ts';
 import { effectOutcomeSchema } from './effects.ts';
-import { execSpecSchema } from './exec-events.ts';
+import { execRecordedSchema, execSpecSchema } from './exec-events.ts';
 import { failureSchema } from './failure.ts';
 import { capacitySchema } from './host-events.ts';
 import { exitSchema } from './process.ts';
@@ -101,9 +101,17 @@ const execCommand = <Type extends string, Fields extends z.ZodRawShape>(type: Ty
   z.strictObject({ type: z.literal(type), execId: execIdSchema, ...fields });
 
 const execCommandSchema = z.discriminatedUnion('type', [
-  execCommand('exec.request', { boxId: boxIdSchema, generation: z.int().positive(), spec: execSpecSchema }),
+  /** `recorded`: what the log is to say of the program, worked out from the spec before the command enters. */
+  execCommand('exec.request', {
+    boxId: boxIdSchema,
+    generation: z.int().positive(),
+    spec: execSpecSchema,
+    recorded: execRecordedSchema,
+  }),
   execCommand('exec.reportStarted', { pid: z.int().positive() }),
+  /** Also of a program whose start has not been reported: it then was one. */
   execCommand('exec.reportExited', {
+    pid: z.int().positive(),
     exit: exitSchema,
     timedOut: z.boolean(),
     durationMs: durationMsSchema,

@@ -18,11 +18,33 @@ export const execSpecSchema = z.strictObject({
     .default([]),
   env: envSchema.default({}),
   workingDir: absolutePathSchema.optional(),
+  /** Name or id in the box, with a group after a colon if it is to be another than the user's own. */
+  user: boundedText(limits.userMaxBytes)
+    .regex(/^[^:\s]+(:[^:\s]+)?$/, 'must be USER or USER:GROUP')
+    .optional(),
   /** Milliseconds after which the process group is killed; 0 or absent: never. */
   timeoutMs: z.int().min(0).max(limits.execTimeoutMaxMs).optional(),
   tty: z.strictObject({ rows: z.int().min(1).max(65_535), cols: z.int().min(1).max(65_535) }).optional(),
 });
 export type ExecSpec = z.infer<typeof execSpecSchema>;
+
+const hashed = z.strictObject({ kind: z.literal('hash'), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+const withheld = z.strictObject({ kind: z.literal('none') });
+
+/** What the log says of the program and of the environment that it is given: the box's `execLog` decides. */
+export const execRecordedSchema = z.strictObject({
+  program: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('full'), command: z.string(), args: z.array(z.string()) }),
+    hashed,
+    withheld,
+  ]),
+  env: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('full'), values: z.record(z.string(), z.string()) }),
+    hashed,
+    withheld,
+  ]),
+});
+export type ExecRecorded = z.infer<typeof execRecordedSchema>;
 
 const event = <Type extends string, Data extends z.ZodType>(type: Type, data: Data) =>
   z.strictObject({ type: z.literal(type), data });
@@ -34,8 +56,11 @@ export const execEventSchema = z.discriminatedUnion('type', [
     z.strictObject({
       boxId: boxIdSchema,
       generation: z.int().positive(),
-      command: z.string(),
-      args: z.array(z.string()),
+      ...execRecordedSchema.shape,
+      workingDir: z.string().nullable(),
+      user: z.string().nullable(),
+      tty: z.boolean(),
+      timeoutMs: z.int().nonnegative().nullable(),
     }),
   ),
   event('exec.started', z.strictObject({ pid: z.int().positive() })),

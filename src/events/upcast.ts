@@ -1,5 +1,5 @@
 import { BrokenInvariant } from '../kernel/assert.ts';
-import type { JsonValue } from '../kernel/json.ts';
+import type { JsonObject, JsonValue } from '../kernel/json.ts';
 import { type DomainEvent, domainEventSchema } from './envelope.ts';
 
 /** Lifts an event's data from one schema version to the next. */
@@ -50,5 +50,15 @@ export const eventReader = (upcasters: Upcasters): EventReader => {
   };
 };
 
-/** The events of this program: none has had another version yet. */
-export const { schemaVersionOf, parseEvent } = eventReader({});
+/** Version 1 had `command` and `args`, and nothing of what else was asked for. */
+const execRequested1: Upcaster = (data) => {
+  const { boxId = null, generation = null, command = null, args = null, ...rest } = data as JsonObject; // as version 1 was written
+  return {
+    ...{ ...rest, boxId, generation, workingDir: null, user: null, tty: false, timeoutMs: null },
+    program: { kind: 'full', command, args },
+    env: { kind: 'none' },
+  };
+};
+
+/** The events of this program. */
+export const { schemaVersionOf, parseEvent } = eventReader({ 'exec.requested': [execRequested1] });

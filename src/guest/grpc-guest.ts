@@ -2,22 +2,37 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import type { ExecSpec } from '../events/exec-events.ts';
-import { GuestServiceClient } from '../gen/guest/v1/guest.ts';
+import {
+  GuestServiceClient,
+  type InspectExecRequest,
+  type InspectExecResponse,
+  type SignalExecResponse,
+} from '../gen/guest/v1/guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
+import type { ExecId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import type {
   DownloadOptions,
   ExecDefaults,
+  ExecEnd,
   Guest,
   GuestExec,
   GuestInfo,
   Transferred,
   UploadOptions,
 } from './guest.ts';
-import { GrpcGuestExec } from './guest-exec.ts';
-import { pingSchema, quiesceSchema, shutdownSchema, thawSchema } from './messages.ts';
+import { GrpcGuestExec, startOf } from './guest-exec.ts';
+import {
+  inspectExecSchema,
+  pingSchema,
+  quiesceSchema,
+  shutdownSchema,
+  signalExecSchema,
+  thawSchema,
+} from './messages.ts';
+import { brokenProtocol } from './status.ts';
 import { receiveArchive, sendArchive } from './transfer.ts';
-import { answerOf } from './unary.ts';
+import { answerOf, type Callback } from './unary.ts';
 
 /** Pause between two looks whether a guest that is coming up answers: it adds at most this to a boot. */
 const pingRetryMs = 20;
@@ -86,8 +101,50 @@ class GrpcGuest implements Guest {
     await answerOf((done) => this.#client.thaw({}, done), thawSchema, signal, 'the thaw');
   }
 
-  exec(spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec {
-    return new GrpcGuestExec(this.#client.exec(), spec, defaults, signal);
+  exec(execId: ExecId, spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec {
+    const start = startOf(execId, spec, defaults, false);
+    return new GrpcGuestExec(this.#client.exec(), { $case: 'start', value: start }, signal);
+  }
+
+  async startExec(
+    execId: ExecId,
+    spec: ExecSpec,
+    defaults: ExecDefaults,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const start = startOf(execId, spec, defaults, true);
+    const exec = new GrpcGuestExec(this.#client.exec(), { $case: 'start', value: start }, signal);
+    for await (const output of exec) if (output.kind === 'started') return output.pid;
+    throw brokenProtocol('an exec ended without a start');
+  }
+
+  attachExec(execId: ExecId, offset: number | undefined, signal: AbortSignal): GuestExec {
+    const attach = { execId, offset: offset === undefined ? undefined : BigInt(offset) };
+    return new GrpcGuestExec(this.#client.exec(), { $case: 'attach', value: attach }, signal);
+  }
+
+  inspectExec(
+    execId: ExecId,
+    signal: AbortSignal,
+  ): Promise<{ readonly pid: number; readonly end: ExecEnd | undefined }> {
+    return this.#inspect({ execId, untilEnded: false }, signal);
+  }
+
+  async waitExec(execId: ExecId, signal: AbortSignal): Promise<ExecEnd> {
+    const { end } = await this.#inspect({ execId, untilEnded: true }, signal);
+    if (end === undefined) throw brokenProtocol('a wait for an exec ended before the exec');
+    return end;
+  }
+
+  async signalExec(execId: ExecId, name: string, signal: AbortSignal): Promise<void> {
+    const request = { execId, signal: name };
+    const send = (done: Callback<SignalExecResponse>) => this.#client.signalExec(request, done);
+    await answerOf(send, signalExecSchema, signal, 'the signal');
+  }
+
+  #inspect(request: InspectExecRequest, signal: AbortSignal) {
+    const send = (done: Callback<InspectExecResponse>) => this.#client.inspectExec(request, done);
+    return answerOf(send, inspectExecSchema, signal, 'the look at the exec');
   }
 
   upload(

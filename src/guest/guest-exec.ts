@@ -1,5 +1,5 @@
 /*
- * One exec, seen from the host.
+ * One call that is attached to a program, seen from the host.
  *
  * 1. Output waits in a queue of bounded size. When that is full the call is not read, the guest's agent does not read
  *    the program's pipes, and the program waits.
@@ -11,10 +11,11 @@ import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { ExecSpec } from '../events/exec-events.ts';
 import type { ExecRequest, ExecResponse } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
+import type { ExecId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import { chunksOf } from './chunks.ts';
 import type { ExecDefaults, ExecInput, ExecOutput, GuestExec } from './guest.ts';
-import { execSchema, exitOf, isSignal, parseGuest } from './messages.ts';
+import { execSchema, isSignal, parseGuest } from './messages.ts';
 import { brokenProtocol, endedBy, fromStatus } from './status.ts';
 
 export type ExecCall = ClientDuplexStream<ExecRequest, ExecResponse>;
@@ -25,7 +26,6 @@ const queueMaxMessages = 64;
 
 export class GrpcGuestExec implements GuestExec {
   readonly #call: ExecCall;
-  readonly #hasTerminal: boolean;
   readonly #queue: ExecOutput[] = [];
   #queuedBytes = 0;
   #state: 'asked' | 'started' | 'exited' = 'asked';
@@ -37,9 +37,9 @@ export class GrpcGuestExec implements GuestExec {
   /** Those who wait for anything to change. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(call: ExecCall, spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal) {
+  /** `first` opens the exec: its start, or attaches to one. */
+  constructor(call: ExecCall, first: NonNullable<ExecRequest['input']>, signal: AbortSignal) {
     this.#call = call;
-    this.#hasTerminal = spec.tty !== undefined;
     const abort = () => this.#fail(endedBy(signal, 'the exec'));
     signal.addEventListener('abort', abort, { once: true });
     call.once('close', () => signal.removeEventListener('abort', abort));
@@ -47,7 +47,7 @@ export class GrpcGuestExec implements GuestExec {
     call.on('error', (error: unknown) => this.#fail(fromStatus(error)));
     call.once('end', () => this.#fail(brokenProtocol('an exec ended without an exit')));
     if (signal.aborted) abort();
-    else call.write({ input: { $case: 'start', value: startOf(spec, defaults) } });
+    else call.write({ input: first });
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<ExecOutput> {
@@ -63,7 +63,7 @@ export class GrpcGuestExec implements GuestExec {
         else await this.#changes();
       }
     } finally {
-      if (this.#state !== 'exited') this.#call.cancel(); // the reader left: nobody would hear how it ends
+      if (this.#state !== 'exited') this.#call.cancel(); // the reader left, and is attached no more
     }
   }
 
@@ -76,7 +76,6 @@ export class GrpcGuestExec implements GuestExec {
         this.#input = this.#input.then(() => this.#write({ $case: 'stdinEnd', value: {} }));
         return this.#input;
       case 'resize':
-        if (!this.#hasTerminal) throw wrong('resize', 'the program has no terminal');
         return this.#write({ $case: 'resize', value: { rows: input.rows, cols: input.cols } });
       case 'signal':
         if (!isSignal(input.signal))
@@ -136,9 +135,12 @@ export class GrpcGuestExec implements GuestExec {
         this.#pendingInputBytes -= output.value;
         if (this.#pendingInputBytes < 0) throw brokenProtocol('more input was taken than was sent');
         break;
+      case 'skipped':
+        this.#enqueue({ kind: 'skipped', ...output.value });
+        break;
       case 'exited':
         this.#state = 'exited';
-        this.#enqueue({ kind: 'exited', ...output.value, exit: exitOf(output.value.exit) });
+        this.#enqueue({ kind: 'exited', ...output.value });
         this.#call.cancel(); // there is nothing more to say or hear, whatever the guest thinks
         break;
       default:
@@ -169,7 +171,10 @@ export class GrpcGuestExec implements GuestExec {
   }
 }
 
-const startOf = (spec: ExecSpec, defaults: ExecDefaults) => ({
+export const startOf = (execId: ExecId, spec: ExecSpec, defaults: ExecDefaults, detached: boolean) => ({
+  execId,
+  detached,
+  user: spec.user ?? '',
   command: spec.command,
   args: spec.args,
   env: { ...defaults.env, ...spec.env },

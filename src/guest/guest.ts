@@ -1,5 +1,6 @@
 import type { ExecSpec } from '../events/exec-events.ts';
 import type { Exit } from '../events/process.ts';
+import type { ExecId } from '../kernel/ids.ts';
 
 export interface GuestInfo {
   readonly agentVersion: string;
@@ -7,12 +8,23 @@ export interface GuestInfo {
   readonly hostname: string;
 }
 
+/** How a program ended, and how much it wrote, whether anybody read it or not. */
+export interface ExecEnd {
+  readonly exit: Exit;
+  readonly timedOut: boolean;
+  readonly durationMs: number;
+  readonly stdoutBytes: number;
+  readonly stderrBytes: number;
+}
+
 /** What an exec sends back, in order within each of stdout and stderr. `exited` is the last. */
 export type ExecOutput =
   | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'stdout'; readonly data: Uint8Array }
   | { readonly kind: 'stderr'; readonly data: Uint8Array }
-  | { readonly kind: 'exited'; readonly exit: Exit; readonly timedOut: boolean; readonly durationMs: number };
+  /** Output of both streams that the guest does not keep any more, in the place where it was. */
+  | { readonly kind: 'skipped'; readonly bytes: number }
+  | ({ readonly kind: 'exited' } & ExecEnd);
 
 /** What can be said to a running exec. `end` closes its stdin. */
 export type ExecInput =
@@ -22,6 +34,7 @@ export type ExecInput =
   /** To the process group. Name as in signal(7): `SIGTERM`. */
   | { readonly kind: 'signal'; readonly signal: string };
 
+/** A call that is attached to a program. The program goes on when the call ends, however it does. */
 export interface GuestExec extends AsyncIterable<ExecOutput> {
   /** Resolves when the guest can take more: await it, and a slow program holds its writer back. */
   send(input: ExecInput): Promise<void>;
@@ -75,8 +88,24 @@ export interface Guest {
   /** Flushes and, where it can, freezes file systems. `frozen`: nothing is written until `thaw` or a watchdog's thaw. */
   quiesce(signal: AbortSignal): Promise<{ readonly frozen: boolean; readonly detail: string }>;
   thaw(signal: AbortSignal): Promise<void>;
-  /** Runs a program. Aborting the signal kills its process group. */
-  exec(spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec;
+  /**
+   * Runs a program and attaches to it. Aborting the signal before it has started prevents that; afterwards, and when the
+   * reader leaves, it only detaches.
+   */
+  exec(execId: ExecId, spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec;
+  /** Runs a program that nobody is attached to, its input at its end. Resolves with its pid once it runs. */
+  startExec(execId: ExecId, spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): Promise<number>;
+  /** `offset`: bytes of output that the reader has already; undefined: it gets all that is kept. Throws `NotFound`. */
+  attachExec(execId: ExecId, offset: number | undefined, signal: AbortSignal): GuestExec;
+  /** Of a program that was run; `end` is undefined while it runs. Throws `NotFound` when the guest does not know it. */
+  inspectExec(
+    execId: ExecId,
+    signal: AbortSignal,
+  ): Promise<{ readonly pid: number; readonly end: ExecEnd | undefined }>;
+  /** Resolves once the program has ended. Throws `NotFound` as above. */
+  waitExec(execId: ExecId, signal: AbortSignal): Promise<ExecEnd>;
+  /** To the process group. Throws `InvalidArgument` for what is no signal, `NotFound` as above. */
+  signalExec(execId: ExecId, name: string, signal: AbortSignal): Promise<void>;
   /** Unpacks a tar stream at `path` in the box: all of it or nothing. */
   upload(
     path: string,

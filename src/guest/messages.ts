@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Exit } from '../events/process.ts';
 import { boundedText } from '../events/schemas.ts';
 import { limits } from '../kernel/limits.ts';
+import type { ExecEnd } from './guest.ts';
 import { brokenProtocol } from './status.ts';
 
 /*
@@ -41,6 +42,14 @@ const exitSchema = z.discriminatedUnion('$case', [
   z.object({ $case: z.literal('signal'), value: z.string().refine(isSignal, 'not the name of a signal') }),
 ]);
 
+const exitedSchema = z.object({
+  exit: exitSchema,
+  timedOut: z.boolean(),
+  durationMs: count,
+  stdoutBytes: count,
+  stderrBytes: count,
+});
+
 /** One message of an exec's output. */
 export const execSchema = z
   .object({
@@ -49,16 +58,22 @@ export const execSchema = z
       z.object({ $case: z.literal('stdout'), value: chunk }),
       z.object({ $case: z.literal('stderr'), value: chunk }),
       z.object({ $case: z.literal('stdinTaken'), value: counted }),
-      z.object({
-        $case: z.literal('exited'),
-        value: z.object({ exit: exitSchema, timedOut: z.boolean(), durationMs: count }),
-      }),
+      z.object({ $case: z.literal('skipped'), value: z.object({ bytes: count }) }),
+      z.object({ $case: z.literal('exited'), value: exitedSchema.transform(endOf) }),
     ]),
   })
   .transform(({ output }) => output);
 
-export const exitOf = (exit: z.infer<typeof exitSchema>): Exit =>
-  exit.$case === 'code' ? { kind: 'code', code: exit.value } : { kind: 'signal', signal: exit.value };
+export const inspectExecSchema = z
+  .object({ pid, exited: exitedSchema.transform(endOf).optional() })
+  .transform((found) => ({ pid: found.pid, end: found.exited }));
+export const signalExecSchema = z.object({});
+
+function endOf({ exit, ...rest }: z.infer<typeof exitedSchema>): ExecEnd {
+  const ended: Exit =
+    exit.$case === 'code' ? { kind: 'code', code: exit.value } : { kind: 'signal', signal: exit.value };
+  return { ...rest, exit: ended };
+}
 
 /** Throws `Internal` when the message is not what the schema says. */
 export const parseGuest = <Out>(schema: z.ZodType<Out>, message: unknown): Out => {

@@ -65,6 +65,7 @@ export const execStream = (id: ExecId): StreamId => streamId(`exec/${id}`);
 export const copyStream = (id: CopyId): StreamId => streamId(`copy/${id}`);
 export const hostStream = (id: HostId): StreamId => streamId(`host/${id}`);
 
+export const execOfStream = (stream: StreamId): ExecId => execId(stream.slice('exec/'.length));
 export const boxOfStream = (stream: StreamId): BoxId => boxId(stream.slice('box/'.length));
 
 const natural = (what: string, value: bigint | number | string): bigint => {

@@ -39,6 +39,7 @@ export const limits = {
 
   execArgsMax: 4096,
   execArgsTotalMaxBytes: 1_048_576,
+  userMaxBytes: 256,
   execTimeoutMaxMs: 7 * 24 * 60 * 60 * 1000,
 
   /** Of one archive: what is made of it, implied directories included, and the content of all its files. */
@@ -56,10 +57,13 @@ export const limits = {
   dataChunkBytes: 64 * 1024,
   /** Standard input of one exec that may be on its way to a program that has not taken it. */
   stdinWindowBytes: 256 * 1024,
+  /** Output of one exec that is kept for who attaches again. */
+  execBacklogBytes: 256 * 1024,
 
   bootTimeoutMs: 30_000,
   shutdownGuestTimeoutMs: 10_000,
   shutdownTermTimeoutMs: 2_000,
+  execStartTimeoutMs: 30_000,
   freezeTimeoutMs: 5_000,
   thawTimeoutMs: 5_000,
   diskRemoveTimeoutMs: 60_000,

@@ -20,10 +20,10 @@ import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
 import { ArchiveShelf, type PendingImports } from '../hosts/archive-shelf.ts';
+import { ExecKeeper } from '../hosts/exec-keeper.ts';
 import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
-import { reportLostExecs } from '../hosts/lost-execs.ts';
 import { ProgressBoard } from '../hosts/progress.ts';
 import { UsageMeter } from '../hosts/usage-meter.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
@@ -86,8 +86,10 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     const host = await joinHost(options, { door, guests, meter, progress });
     asked.on('effects', (effects) => host.notice(effects));
     teardown.add('host', () => host.close(closeTimeoutMs));
-    const lost = await reportLostExecs(store.execs, door, host.hostId);
-    if (lost > 0) log.warn({ lost }, 'execs were under way when the last server ended');
+    const keeper = openKeeper(options, door, guests);
+    teardown.add('execs', async () => keeper.close());
+    const open = await keeper.recover(store.execs);
+    if (open > 0) log.info({ open }, 'execs were under way when the last server ended');
     const sweeper = new Sweeper({
       outbox: store.outbox,
       queue,
@@ -100,7 +102,18 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     teardown.add('sweeper', () => sweeper.close());
     const archives = await openArchives(options, host);
     teardown.add('archives', async () => archives.close());
-    const api = openApi(options, { door, memory, feed, guests, meter, host, tally, progress, archives });
+    const api = openApi(options, {
+      door,
+      memory,
+      feed,
+      guests,
+      meter,
+      host,
+      tally,
+      keeper,
+      progress,
+      archives,
+    });
     teardown.add('api', () => api.close(closeTimeoutMs));
     const listen = (from: ListenOptions['from']) => {
       const listeners = new Listeners(feed, store.log, {
@@ -166,6 +179,16 @@ const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
     leaseMs,
   });
 
+const openKeeper = (options: PlaneOptions, door: CommandDoor, guests: GuestRegistry): ExecKeeper =>
+  new ExecKeeper({
+    hostId: options.hostId,
+    guests,
+    boxes: directoryBoxes(options.store.boxes, defaultTenant),
+    door,
+    backoff: { firstMs: 50, maxMs: 1_000, random: Math.random },
+    log: options.log,
+  });
+
 interface ApiSide {
   readonly door: CommandDoor;
   readonly memory: CommandMemory;
@@ -176,6 +199,7 @@ interface ApiSide {
   readonly progress: ProgressBoard;
   readonly tally: ServiceTally;
   readonly archives: ArchiveShelf;
+  readonly keeper: ExecKeeper;
 }
 
 const openArchives = async (
@@ -196,7 +220,7 @@ const openArchives = async (
 
 const openApi = (
   options: PlaneOptions,
-  { door, memory, feed, guests, meter, host, tally, progress, archives }: ApiSide,
+  { door, memory, feed, guests, meter, host, tally, keeper, progress, archives }: ApiSide,
 ): ApiServer =>
   createApiServer({
     door,
@@ -207,6 +231,8 @@ const openApi = (
     history: options.store.history,
     moments: new Moments(options.store.log, options.store.history),
     explainer: new Explainer({ store: options.store.events, log: options.store.log, clock: systemClock }),
+    execs: options.store.execs,
+    keeper,
     guests: hostGuests(options.store, options.driver, { guests, meter }),
     counts: tally,
     callObserver: options.metrics && callObserver(options.metrics),

@@ -9,6 +9,7 @@ import { nanoid } from 'nanoid';
 import { BoxServiceClient } from '../gen/boxledger/v1/box_service.ts';
 import { DiskServiceClient } from '../gen/boxledger/v1/disk_service.ts';
 import { EventServiceClient } from '../gen/boxledger/v1/event_service.ts';
+import { ExecServiceClient } from '../gen/boxledger/v1/exec_service.ts';
 import { HistoryServiceClient } from '../gen/boxledger/v1/history_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { wireError } from './wire-error.ts';
@@ -37,6 +38,7 @@ export interface Channel {
   readonly address: string;
   readonly boxes: BoxServiceClient;
   readonly disks: DiskServiceClient;
+  readonly execs: ExecServiceClient;
   readonly events: EventServiceClient;
   readonly history: HistoryServiceClient;
   readonly retries: number;
@@ -58,12 +60,14 @@ export const openChannel = ({ address, token, actor, retries = 3 }: ConnectOptio
   const boxes = new BoxServiceClient(address, credentials.createInsecure(), options);
   const shared = { ...options, channelOverride: boxes.getChannel() };
   const disks = new DiskServiceClient(address, credentials.createInsecure(), shared);
+  const execs = new ExecServiceClient(address, credentials.createInsecure(), shared);
   const events = new EventServiceClient(address, credentials.createInsecure(), shared);
   const history = new HistoryServiceClient(address, credentials.createInsecure(), shared);
   return {
     address,
     boxes,
     disks,
+    execs,
     events,
     history,
     retries,

@@ -9,6 +9,7 @@ import {
 } from '../gen/boxledger/v1/box_service.ts';
 import type { Event } from '../gen/boxledger/v1/event.ts';
 import { ReadAllRequest, ReadStreamRequest } from '../gen/boxledger/v1/event_service.ts';
+import type { Exec } from './attached-exec.ts';
 import { boxOf } from './box-of.ts';
 import { boxesOf } from './box-pages.ts';
 import type { BoxQuery } from './box-query.ts';
@@ -24,7 +25,8 @@ import {
 } from './channel.ts';
 import { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.ts';
 import { type DiskClient, openDisks } from './disks.ts';
-import { type Exec, type ExecOptions, openExec } from './exec.ts';
+import { type ExecOptions, openExec } from './exec.ts';
+import { type ExecClient, openExecs } from './execs.ts';
 import { type HistoryClient, openHistory } from './history.ts';
 import { type MetricsClient, openMetrics } from './metrics.ts';
 import { messagesOf, streamStart } from './streams.ts';
@@ -73,6 +75,8 @@ export interface Client extends ChangeClient, MetricsClient {
   wait(box: string, states: readonly string[], options?: CallOptions): Promise<Box>;
   watch(query?: WatchQuery): AsyncIterable<NonNullable<WatchResponse['message']>>;
   exec(box: string, command: string, options?: ExecOptions): Exec;
+  /** Programs that run in boxes, whoever asked for them. */
+  readonly execs: ExecClient;
   copyIn(
     box: string,
     path: string,
@@ -122,6 +126,7 @@ export const connect = (options: ConnectOptions): Client => {
       changed(await call(to, (...rest) => boxes.wait({ box, states: [...states] }, ...rest))),
     watch: (query = {}) => watchBoxes(channel, query),
     exec: (box, command, to = {}) => openExec(channel, box, command, to),
+    execs: openExecs(channel),
     copyIn: (box, path, tar, to = {}) => copyIn(channel, box, path, tar, to),
     copyOut: (box, path, to = {}) => copyOut(channel, box, path, to),
     ...openMetrics(channel),

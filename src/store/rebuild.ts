@@ -46,6 +46,7 @@ const readMoved = statement('read-moved-streams');
 const insertHead = statement('insert-rebuilt-head');
 const insertBox = statement('insert-rebuilt-box');
 const deleteHeads = statement('delete-rebuilt-heads');
+const deleteExecs = statement('delete-rebuilt-execs');
 const deleteBoxes = statement('delete-rebuilt-boxes');
 const putHeads = statement('put-rebuilt-heads');
 const putBoxes = statement('put-rebuilt-boxes');
@@ -189,10 +190,10 @@ const keep = async (
   return rows[0]?.kept_before === true;
 };
 
-/** The trigger on heads fills the table of open execs again. */
+/** The trigger on heads fills the table of execs again. */
 const putInPlace = async (client: pg.Client, only: Projection | undefined): Promise<void> => {
   if (only !== 'boxes') {
-    await client.query('DELETE FROM boxledger.open_execs');
+    await client.query(deleteExecs.text);
     await client.query(deleteHeads.text);
     await client.query(putHeads);
   }

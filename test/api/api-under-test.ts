@@ -8,6 +8,7 @@ import { createApiServer } from '../../src/api/server.ts';
 import { BoxServiceClient } from '../../src/gen/boxledger/v1/box_service.ts';
 import { DiskServiceClient } from '../../src/gen/boxledger/v1/disk_service.ts';
 import { EventServiceClient } from '../../src/gen/boxledger/v1/event_service.ts';
+import { ExecServiceClient } from '../../src/gen/boxledger/v1/exec_service.ts';
 import { HistoryServiceClient } from '../../src/gen/boxledger/v1/history_service.ts';
 import { defaultTenant } from '../../src/kernel/ids.ts';
 
@@ -33,6 +34,8 @@ export const unreachableDeps = (): ApiDeps => ({
   counts: unreachable('counts'),
   progress: unreachable('progress'),
   archives: unreachable('archives'),
+  execs: unreachable('execs'),
+  keeper: unreachable('keeper'),
   placement: () => Promise.reject(new Error('placement was reached')),
   capacity: { cpus: 4, memoryMib: 8192 },
   ids: unreachable('ids'),
@@ -46,6 +49,7 @@ export interface RunningApi {
   readonly address: string;
   readonly boxes: BoxServiceClient;
   readonly disks: DiskServiceClient;
+  readonly execs: ExecServiceClient;
   readonly events: EventServiceClient;
   readonly history: HistoryServiceClient;
   close(timeoutMs?: number): Promise<void>;
@@ -57,12 +61,14 @@ export const startApi = async (deps: ApiDeps): Promise<RunningApi> => {
   const address = await server.listen('127.0.0.1:0');
   const boxes = new BoxServiceClient(address, credentials.createInsecure());
   const disks = new DiskServiceClient(address, credentials.createInsecure());
+  const execs = new ExecServiceClient(address, credentials.createInsecure());
   const events = new EventServiceClient(address, credentials.createInsecure());
   const history = new HistoryServiceClient(address, credentials.createInsecure());
   return {
     address,
     boxes,
     disks,
+    execs,
     events,
     history,
     close: async (timeoutMs = 10_000) => {

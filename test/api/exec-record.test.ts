@@ -59,21 +59,3 @@ test('an exec whose request was not written leaves nothing behind', async () => 
   await eventually('its end was tried', () => submitted === 2);
   expect(await typesOf(record.execId)).toEqual([]);
 });
-
-test('how a program ended is recorded once the database is back, however long that takes', async () => {
-  const box = await runningBox('long-away');
-  const id = randomIds.execId();
-  const correlationId = randomIds.correlationId();
-  const before = new ExecRecord(plane.deps, id, caller, correlationId);
-  await before.request(box, spec, caller, {});
-  await before.started({ pid: 1 });
-  const record = new ExecRecord(
-    { ...plane.deps, door: flakyDoor(plane.deps.door, 9, 'before', away) },
-    id,
-    caller,
-    correlationId,
-  );
-  const ended = { timedOut: false, durationMs: 1, stdoutBytes: 0, stderrBytes: 0 };
-  await record.exited({ exit: { kind: 'code', code: 0 }, ...ended });
-  expect(await typesOf(id)).toEqual(['exec.requested', 'exec.started', 'exec.exited']);
-});

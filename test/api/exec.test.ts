@@ -44,11 +44,8 @@ const running = async (name: string, options: Partial<CreateRequest['options']> 
   await plane.succeed(name, 'vm.boot');
 };
 
-interface Running {
-  readonly stream: ClientDuplexStream<ExecRequest, ExecResponse>;
-  readonly execId: string;
-}
-const say = (stream: Running['stream'], message: ExecRequest['message']) => stream.write({ message });
+type Stream = ClientDuplexStream<ExecRequest, ExecResponse>;
+const say = (stream: Stream, message: ExecRequest['message']) => stream.write({ message });
 const open = (
   box: string,
   command: string,
@@ -62,12 +59,12 @@ const open = (
   return stream;
 };
 /** Reads to the end; the client's side is closed when nothing is to be said any more. */
-const result = async (stream: Running['stream']) => {
+const result = async (stream: AsyncIterable<ExecResponse>) => {
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   let id = '';
   let exit: object | undefined;
-  for await (const { message } of stream as AsyncIterable<ExecResponse>) {
+  for await (const { message } of stream) {
     if (message?.$case === 'started') id = message.value.execId;
     if (message?.$case === 'stdout') out.push(message.value);
     if (message?.$case === 'stderr') err.push(message.value);
@@ -77,7 +74,7 @@ const result = async (stream: Running['stream']) => {
 };
 const eventsOf = async (id: string) =>
   (await plane.store.log.readStream(execStream(execId(id)), noVersion, 100)) ?? [];
-const failure = async (stream: Running['stream']): Promise<ServiceError> =>
+const failure = async (stream: Stream): Promise<ServiceError> =>
   result(stream).then(
     () => Promise.reject(new Error('the exec succeeded')),
     (error) => error,
@@ -133,15 +130,21 @@ test('a caller that does not read holds the program back', async () => {
   stream.cancel();
 });
 
-test('a caller that goes away ends the program', async () => {
+test('a caller that goes away leaves the program running, with its input open', async () => {
   await running('left');
-  const stream = open('left', 'sleep', ['1000']);
+  const stream = open('left', 'sh', ['-c', 'cat; echo end of input']);
   const [{ message }] = await once(stream, 'data');
   const { execId: id, pid } = message.value;
   stream.on('error', () => undefined); // the cancellation, which is our own
   stream.cancel();
-  expect(await ended(id)).toMatchObject({ type: 'exec.lost', data: { failure: { code: 'Unavailable' } } });
-  await eventually('the program is gone', () => !existsSync(`/proc/${pid}/exe`));
+  await result(open('left', 'true', [])); // whatever the cancellation leads to is under way
+  expect(existsSync(`/proc/${pid}/exe`)).toBe(true);
+  const again = plane.api.execs.attachExec();
+  again.write({ message: { $case: 'attach', value: { execId: id, offset: undefined } } });
+  again.write({ message: { $case: 'stdin', value: Buffer.from('still open\n') } });
+  again.write({ message: { $case: 'stdinEnd', value: {} } });
+  expect((await result(again)).stdout.toString()).toBe('still open\nend of input\n');
+  expect(await ended(id)).toMatchObject({ type: 'exec.exited', data: { exit: { code: 0 } } });
 });
 
 test('signals reach the program', async () => {
@@ -219,7 +222,9 @@ test('requests in the wrong order or of no sense end the exec with what is wrong
   const error = await failure(twice);
   expect(error.code).toBe(status.INVALID_ARGUMENT);
   expect(richDetails(error).violations).toMatchObject([{ field: 'start' }]);
-  expect(await ended(JSON.parse(richDetails(error).info?.metadata['execId'] ?? ''))).toBeDefined();
+  const id = JSON.parse(richDetails(error).info?.metadata['execId'] ?? '');
+  await call(plane.api.execs, plane.api.execs.signalExec, { execId: id, signal: 'SIGKILL' });
+  expect(await ended(id)).toMatchObject({ type: 'exec.exited', data: { exit: { signal: 'SIGKILL' } } });
 });
 
 test('a tree of files goes in and comes out as a tar stream', async () => {

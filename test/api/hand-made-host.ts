@@ -11,6 +11,7 @@ import type { EffectOutcome } from '../../src/events/effects.ts';
 import type { Failure } from '../../src/events/failure.ts';
 import type { Guest } from '../../src/guest/guest.ts';
 import { ArchiveShelf } from '../../src/hosts/archive-shelf.ts';
+import { ExecKeeper } from '../../src/hosts/exec-keeper.ts';
 import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
 import { ProgressBoard } from '../../src/hosts/progress.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
@@ -21,7 +22,7 @@ import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
-import { silent, someBracket, someCopy } from '../support/plane.ts';
+import { backoff, silent, someBracket, someCopy } from '../support/plane.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 import { type RunningApi, startApi, unreachableDeps } from './api-under-test.ts';
 
@@ -41,7 +42,8 @@ export interface HandMade {
   close(): Promise<void>;
 }
 
-const placement = { hostId: hostId('hs_0123456789abcdef'), epoch: 1 };
+const theHost = hostId('hs_0123456789abcdef');
+const placement = { hostId: theHost, epoch: 1 };
 const process = { pid: 4711, startTime: '1', bootId: 'boot' };
 const results = {
   'vm.boot': { process, stagesMs: { queued: 3, spawn: 40 }, tookOver: false },
@@ -67,6 +69,14 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     onEffects: () => undefined,
     crash: noCrash,
     keepStates: 100,
+  });
+  const keeper = new ExecKeeper({
+    hostId: theHost,
+    guests: { of: () => guest ?? null },
+    boxes: directoryBoxes(store.boxes, defaultTenant),
+    door,
+    backoff,
+    log: silent,
   });
   const tail = new LogTail(store.log, { pollIntervalMs: 200, keep: 1000, onError: () => undefined });
   const driver = createSimDriver();
@@ -95,6 +105,8 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     moments: new Moments(store.log, store.history),
     explainer: new Explainer({ store: store.events, log: store.log, clock: systemClock }),
     counts: new ServiceTally(systemClock.now()),
+    execs: store.execs,
+    keeper,
     guests: guestAccess(new StreamStates(store.events, store.log, 1), guest),
     progress,
     archives,
@@ -128,6 +140,7 @@ export const handMade = async (guest?: Guest, changed: Partial<ApiDeps> = {}): P
     fail: (box, kind, failure) => settle(box, { kind, outcome: { status: 'failed', failure } }),
     close: async () => {
       await api.close();
+      keeper.close();
       tail.stop();
       await store.close();
     },

@@ -196,7 +196,7 @@ test('why of a command that changed nothing tells what had made it so', async ()
 test('why goes across streams: an exec that started the box is the cause of its start', async () => {
   await client.create({ name: 'woken' });
   const run = async () => {
-    for await (const output of client.exec('woken', 'true', { commandId: 'run-it' }))
+    for await (const output of client.exec('woken', 'sleep', { args: ['0.5'], commandId: 'run-it' }))
       if (output.kind === 'exited') return output.exit?.how;
     throw new Error('no exit');
   };

@@ -1,14 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import { expect, test } from 'vitest';
-import type { BoxServiceServer, ExecStart } from '../../src/gen/boxledger/v1/box_service.ts';
-import { aBox, wireRefusal } from '../sdk/scripted-server.ts';
+import type { ExecStart } from '../../src/gen/boxledger/v1/box_service.ts';
+import { aBox, type Script, wireRefusal } from '../sdk/scripted-server.ts';
 import { served } from './served.ts';
 
 /** A server that runs every program at once, and the calls that it got. */
-const runner = (exitCode: number, failing: Partial<BoxServiceServer> = {}) => {
+const runner = (exitCode: number, failing: Script = {}) => {
   const calls: string[] = [];
   const asked: { exec?: ExecStart; ids: (string | undefined)[] } = { ids: [] };
-  const script: Partial<BoxServiceServer> = {
+  const script: Script = {
     create: ({ request }, answer) => {
       calls.push(`create ${request.name}`);
       asked.ids.push(request.mutation?.commandId);
@@ -41,6 +41,12 @@ const runner = (exitCode: number, failing: Partial<BoxServiceServer> = {}) => {
         });
         call.end();
       }),
+    startExec: ({ request: { start } }, answer) => {
+      calls.push('start exec');
+      if (start !== undefined) asked.exec = start;
+      asked.ids.push(start?.mutation?.commandId);
+      answer(null, { execId: 'ex_1', boxId: 'bx_1', pid: 7 });
+    },
     ...failing,
   };
   return { script, calls, asked };
@@ -100,13 +106,13 @@ test('a stop that fails is told, and the program’s exit code stands', async ()
 test('run -d prints the id and leaves box and program running', async () => {
   const { script, calls, asked } = runner(0);
   const { run } = await served(script);
-  expect(await run('run', '-d', 'sleep', '60')).toEqual({
+  expect(await run('run', '-d', '--timeout', '5', 'sleep', '60')).toEqual({
     code: 0,
     stdout: 'bx_0123456789abcdef\n',
     stderr: '',
   });
-  expect(calls).toEqual(['create ', 'start', 'exec']);
-  expect(asked.exec?.args.slice(-3)).toEqual(['sh', 'sleep', '60']);
+  expect(calls).toEqual(['create ', 'start', 'start exec']);
+  expect(asked.exec).toMatchObject({ command: 'sleep', args: ['60'], timeoutMs: 5000 });
 });
 
 test('run -d without a program only starts a box', async () => {
@@ -117,14 +123,20 @@ test('run -d without a program only starts a box', async () => {
 });
 
 test('run -d of a program that is not there says so, stops the box and exits 127', async () => {
-  const { script, calls } = runner(127);
+  const { script, calls } = runner(0, {
+    startExec: (_, answer) => {
+      const details = { errno: 'ENOENT' };
+      const message = 'nonesuch cannot be started: ENOENT';
+      answer(wireRefusal(status.NOT_FOUND, { code: 'NotFound', message, details }));
+    },
+  });
   const { run } = await served(script);
   expect(await run('run', '-d', 'nonesuch')).toMatchObject({
     code: 127,
     stdout: '',
-    stderr: 'boxledger: nonesuch cannot be started\n',
+    stderr: 'boxledger: nonesuch cannot be started: ENOENT\n',
   });
-  expect(calls).toEqual(['create ', 'start', 'exec', 'stop']);
+  expect(calls).toEqual(['create ', 'start', 'stop']);
 });
 
 test('what does not go with -d is named, and so is a missing program', async () => {

@@ -132,7 +132,7 @@ const settling = async (boxId: BoxId, succeeds: boolean): Promise<BoxCommand | u
 test('explaining writes nothing', async () => {
   const boxId = await recordBox(store, historyOf.running);
   const rows = async () => {
-    const tables = ['events', 'heads', 'commands', 'effects', 'boxes', 'open_execs'];
+    const tables = ['events', 'heads', 'commands', 'effects', 'boxes', 'execs'];
     const all = tables.map(
       (table) => `SELECT '${table}', to_jsonb(t)::text AS row FROM boxledger.${table} t`,
     );

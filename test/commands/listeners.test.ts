@@ -73,7 +73,9 @@ const createBox = async (door = plane.deps.door): Promise<BoxId> => {
 const requestExec = async (boxId: BoxId) => {
   const execId = randomIds.execId();
   const spec = execSpecSchema.parse({ command: 'ls' });
-  await plane.deps.door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec }, meta);
+  const program = { kind: 'full' as const, command: 'ls', args: [] };
+  const recorded = { program, env: { kind: 'none' as const } };
+  await plane.deps.door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
   await plane.deps.door.submit({ type: 'exec.reportStarted', execId, pid: 7 }, meta);
   return execId;
 };
@@ -114,7 +116,7 @@ test('an exec is told of with its box and its command, also by who hears only of
   const exit = { kind: 'code', code: 3 } as const;
   const bytes = { stdoutBytes: 0, stderrBytes: 0 };
   await plane.deps.door.submit(
-    { type: 'exec.reportExited', execId, exit, timedOut: false, durationMs: 12, ...bytes },
+    { type: 'exec.reportExited', execId, pid: 7, exit, timedOut: false, durationMs: 12, ...bytes },
     meta,
   );
   expect(await heard(ears, 'execCompleted')).toMatchObject({

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connectGuest } from '../../src/guest/grpc-guest.ts';
+import type { ExecId } from '../../src/kernel/ids.ts';
 import { buildAgent, startAgent, startAgentAt, type TestAgent } from '../support/agent-process.ts';
-import { eventually } from '../support/eventually.ts';
 import { begin, isAlive, patience, run, sh } from '../support/guest-exec.ts';
 
 let agent: TestAgent;
@@ -79,14 +79,19 @@ test('an exec survives the freezing of its box', async () => {
   await outputs.return?.();
 });
 
-test('programs end when the host that runs them is killed', async () => {
+test('programs go on when the host that runs them is killed, and the next host reaches them', async () => {
   const host = fork(join(import.meta.dirname, '../support/exec-host.ts'), [`unix:${agent.socket}`], {
     execArgv: ['--import', 'tsx'],
   });
-  const [pids] = (await once(host, 'message')) as [number[]];
-  expect(pids).toHaveLength(3);
-  for (const pid of pids) expect(isAlive(pid)).toBe(true);
+  const [execIds] = (await once(host, 'message')) as [ExecId[]];
+  expect(execIds).toHaveLength(3);
   host.kill('SIGKILL');
-  for (const pid of pids) await eventually(`${pid} is gone`, () => !isAlive(pid));
-  await agent.guest.ping(patience());
+  await once(host, 'exit');
+  for (const execId of execIds) {
+    const { pid, end } = await agent.guest.inspectExec(execId, patience());
+    expect({ isAlive: isAlive(pid), end }).toEqual({ isAlive: true, end: undefined });
+    await agent.guest.signalExec(execId, 'SIGTERM', patience());
+    const { exit } = await agent.guest.waitExec(execId, patience());
+    expect(exit).toEqual({ kind: 'signal', signal: 'SIGTERM' });
+  }
 });

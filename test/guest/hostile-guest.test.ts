@@ -20,7 +20,14 @@ const started: Output = { $case: 'started', value: { pid: 7 } };
 const stdout = (size: number): Output => ({ $case: 'stdout', value: Buffer.alloc(size) });
 const exited = (over: object = {}): Output => ({
   $case: 'exited',
-  value: { exit: { $case: 'code', value: 0 }, timedOut: false, durationMs: 1n, ...over },
+  value: {
+    exit: { $case: 'code', value: 0 },
+    timedOut: false,
+    durationMs: 1n,
+    stdoutBytes: 0n,
+    stderrBytes: 0n,
+    ...over,
+  },
 });
 
 describe('an exec whose guest', () => {
@@ -39,6 +46,12 @@ describe('an exec whose guest', () => {
     'has an exit code that is none': [started, exited({ exit: { $case: 'code', value: 256 } })],
     'has a signal that is none': [started, exited({ exit: { $case: 'signal', value: 'SIGFOO\n' } })],
     'has no exit in its exit': [started, exited({ exit: undefined })],
+    'wrote more than a number can say': [started, exited({ stdoutBytes: 2n ** 63n })],
+    'skipped more than a number can say': [
+      started,
+      { $case: 'skipped', value: { bytes: 2n ** 63n } },
+      exited(),
+    ],
     'lasted longer than a number can say': [started, exited({ durationMs: 2n ** 63n })],
   };
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ExecOutput, GuestExec } from '../../src/guest/guest.ts';
+import { randomIds } from '../../src/main/random-ids.ts';
 import { buildAgent, startAgent, type TestAgent } from '../support/agent-process.ts';
 import { eventually } from '../support/eventually.ts';
-import { begin, isAlive, run, sh } from '../support/guest-exec.ts';
+import { begin, isAlive, patience, resultOf, run, sh } from '../support/guest-exec.ts';
 
 const tty = { rows: 24, cols: 80 };
 let agent: TestAgent;
@@ -75,14 +76,31 @@ test('arguments and the SHELL of the exec arrive as they are', async () => {
   expect(stdout).toBe("it's|$HOME|a b||`x`|/bin/o'x|");
 });
 
-test('its program and everything on it end with the call', async () => {
-  const stop = new AbortController();
-  const exec = begin(agent.guest, { ...sh('sleep 1000 & echo $! $$; wait'), tty }, { signal: stop.signal });
+test('its program and everything on it end with SIGHUP, as when a terminal is closed', async () => {
+  const execId = randomIds.execId();
+  const exec = begin(agent.guest, { ...sh('sleep 1000 & echo $! $$; wait'), tty }, { execId });
   const outputs = exec[Symbol.asyncIterator]();
   const pids = (await expectOutput(outputs, /\d+ \d+/)).trim().split(' ').map(Number);
-  stop.abort(new Error('enough'));
-  await expect(outputs.next()).rejects.toThrow('enough');
+  await outputs.return?.();
+  await agent.guest.signalExec(execId, 'SIGHUP', patience());
   for (const pid of pids) await eventually(`${pid} is gone`, () => !isAlive(pid));
+});
+
+test('who attaches again finds the terminal as it was left, and may change its size', async () => {
+  const execId = randomIds.execId();
+  const first = begin(agent.guest, { command: 'sh', tty }, { execId });
+  const outputs = first[Symbol.asyncIterator]();
+  await type(first, 'there=kept\n');
+  await expectOutput(outputs, /there=kept/);
+  await outputs.return?.();
+  const again = agent.guest.attachExec(execId, undefined, patience());
+  const more = again[Symbol.asyncIterator]();
+  await again.send({ kind: 'resize', rows: 40, cols: 111 });
+  // the size is set beside what is typed, so it is asked for until it is there
+  await type(again, 'echo is $there; until stty size | grep 111; do :; done\n');
+  await expectOutput(more, /is kept.*40 111/s);
+  await type(again, 'exit 3\n');
+  expect(await resultOf({ [Symbol.asyncIterator]: () => more })).toMatchObject({ exit: { code: 3 } });
 });
 
 test('a shell that ignores SIGTERM is ended by the timeout', async () => {

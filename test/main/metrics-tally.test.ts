@@ -96,7 +96,8 @@ test('execs are counted by box; one that ends with another code than 0 is no err
   const request = async (box = boxId) => {
     const execId = randomIds.execId();
     const spec = execSpecSchema.parse({ command: 'ls' });
-    await door.submit({ type: 'exec.request', execId, boxId: box, generation: 1, spec }, meta);
+    const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
+    await door.submit({ type: 'exec.request', execId, boxId: box, generation: 1, spec, recorded }, meta);
     return execId;
   };
   const failure = { code: 'NotFound', message: 'no such program' } as const;
@@ -104,7 +105,7 @@ test('execs are counted by box; one that ends with another code than 0 is no err
   const execId = await request();
   await door.submit({ type: 'exec.reportStarted', execId, pid: 3 }, meta);
   const exit = { kind: 'code', code: 1 } as const;
-  const end = { exit, timedOut: false, durationMs: 1_500, stdoutBytes: 0, stderrBytes: 0 };
+  const end = { pid: 3, exit, timedOut: false, durationMs: 1_500, stdoutBytes: 0, stderrBytes: 0 };
   await door.submit({ type: 'exec.reportExited', execId, ...end }, meta);
   await door.submit({ type: 'exec.reportExited', execId, ...end }, meta);
   await request(other);

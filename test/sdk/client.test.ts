@@ -3,8 +3,8 @@ import { afterEach, expect, test } from 'vitest';
 import type { BoxServiceServer } from '../../src/gen/boxledger/v1/box_service.ts';
 import type { EventServiceServer } from '../../src/gen/boxledger/v1/event_service.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
+import type { ExecOutput } from '../../src/sdk/attached-exec.ts';
 import { type Client, connect } from '../../src/sdk/client.ts';
-import type { ExecOutput } from '../../src/sdk/exec.ts';
 import { eventually } from '../support/eventually.ts';
 import { aBox, anEvent, type ScriptedServer, startServer, wireRefusal } from './scripted-server.ts';
 

@@ -6,6 +6,7 @@ import { type BoxServiceServer, BoxServiceService } from '../../src/gen/boxledge
 import { type DiskServiceServer, DiskServiceService } from '../../src/gen/boxledger/v1/disk_service.ts';
 import { Event } from '../../src/gen/boxledger/v1/event.ts';
 import { type EventServiceServer, EventServiceService } from '../../src/gen/boxledger/v1/event_service.ts';
+import { type ExecServiceServer, ExecServiceService } from '../../src/gen/boxledger/v1/exec_service.ts';
 import {
   type HistoryServiceServer,
   HistoryServiceService,
@@ -18,23 +19,26 @@ export interface ScriptedServer {
 }
 
 export type Script = Partial<
-  BoxServiceServer & DiskServiceServer & EventServiceServer & HistoryServiceServer
+  BoxServiceServer & DiskServiceServer & ExecServiceServer & EventServiceServer & HistoryServiceServer
 >;
 
 /** A server of the real wire contract that answers as the test says; what it does not say is unimplemented. */
 export const startServer = async (script: Script, address = '127.0.0.1:0'): Promise<ScriptedServer> => {
   const server = new Server();
-  const missing = Object.keys({
+  const methods = {
     ...BoxServiceService,
     ...DiskServiceService,
+    ...ExecServiceService,
     ...EventServiceService,
     ...HistoryServiceService,
-  })
+  };
+  const missing = Object.keys(methods)
     .filter((name) => !(name in script))
     .map((name) => [name, unimplemented]);
   const implementation = { ...script, ...Object.fromEntries(missing) };
   server.addService(BoxServiceService, implementation as BoxServiceServer); // complete by the line above
   server.addService(DiskServiceService, implementation as DiskServiceServer);
+  server.addService(ExecServiceService, implementation as ExecServiceServer);
   server.addService(EventServiceService, implementation as EventServiceServer);
   server.addService(HistoryServiceService, implementation as HistoryServiceServer);
   const port = await new Promise<number>((resolve, reject) =>

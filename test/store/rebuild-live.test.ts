@@ -138,10 +138,12 @@ test('heads and rows without events are gone afterwards, and open execs are know
     boxId,
     generation: 1,
     spec: { command: 'x', args: [], env: {} },
+    recorded: { program: { kind: 'none' }, env: { kind: 'none' } },
   });
-  await store.pool.query('DELETE FROM boxledger.open_execs');
+  await store.pool.query('DELETE FROM boxledger.execs');
   await store.pool.query(
-    "INSERT INTO boxledger.open_execs (stream_id, tenant) VALUES ('exec/ex_0000000000000000', 'default')",
+    `INSERT INTO boxledger.execs VALUES ('exec/ex_0000000000000000', 'default', $1, now(), true)`,
+    [boxId],
   );
   await store.pool.query(
     `INSERT INTO boxledger.heads SELECT 'box/bx_0000000000000000', tenant, version, hash, fingerprint, snapshot
@@ -149,7 +151,7 @@ test('heads and rows without events are gone afterwards, and open execs are know
     [`box/${boxId}`],
   );
   await store.rebuild(folding);
-  expect((await store.execs.open('', 10)).map((exec) => exec.execId)).toEqual([execId]);
+  expect((await store.execs.open(randomIds.hostId(), '', 10)).map((exec) => exec.execId)).toEqual([execId]);
   expect((await store.pool.query('SELECT FROM boxledger.heads')).rowCount).toBe(2);
 });
 

@@ -38,7 +38,7 @@ test('the service adds to the log and reads it, and of the rest may change what 
     effects: everything,
     commands: everything,
     boxes: everything,
-    open_execs: everything,
+    execs: everything,
   });
 });
 

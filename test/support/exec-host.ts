@@ -1,12 +1,15 @@
-/* A host of its own, to be killed: starts three programs in the guest at the address given, and tells their pids. */
+/* A host of its own, to be killed: starts three programs in the guest at the address given, and tells their execs. */
 import { connectGuest } from '../../src/guest/grpc-guest.ts';
+import { randomIds } from '../../src/main/random-ids.ts';
 
 const guest = connectGuest(process.argv[2] ?? '');
-const pids: number[] = [];
+const execIds: string[] = [];
 for (let started = 0; started < 3; started += 1) {
   const spec = { command: 'sleep', args: ['1000'], env: {} };
-  const exec = guest.exec(spec, { env: {}, workingDir: undefined }, new AbortController().signal);
+  const execId = randomIds.execId();
+  const defaults = { env: {}, workingDir: undefined };
+  const exec = guest.exec(execId, spec, defaults, new AbortController().signal);
   const { value } = await exec[Symbol.asyncIterator]().next();
-  if (value.kind === 'started') pids.push(value.pid);
+  if (value.kind === 'started') execIds.push(execId);
 }
-process.send?.(pids);
+process.send?.(execIds);

@@ -1,11 +1,10 @@
 import { Command } from 'commander';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { Box } from '../../sdk/client.ts';
-import type { ExecOptions } from '../../sdk/exec.ts';
 import { attach } from '../attach.ts';
 import { addBoxFlags, type BoxFlags, boxOptionsValue } from '../box-flags.ts';
-import { exitCodeOf, exitCodes } from '../exit-codes.ts';
-import { FailureWithCode, Interrupted, reportFailure } from '../failure.ts';
+import { startProgram } from '../detached.ts';
+import { Interrupted, reportFailure } from '../failure.ts';
 import { type FlagFaults, mutationValue, nameValue, secondsValue } from '../flag-values.ts';
 import { addConnectionFlags, addMutationFlags, type MutationFlags, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
@@ -33,7 +32,7 @@ export const runCommand = (io: CliIo): Command => {
     .option('-t, --tty', 'give the program a terminal')
     .option(
       '-d, --detach',
-      "print the box's id and leave it running; the program writes to run.log in its home",
+      "print the box's id and leave it running; `boxledger attach` shows what the program writes",
     )
     .option('--timeout <seconds>', 'end the program after so long');
   addConnectionFlags(addMutationFlags(addBoxFlags(command)));
@@ -62,6 +61,7 @@ const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
     },
     work: async (session, { name, options, programTimeoutMs, commandId, reason }) => {
       const { client, signal } = session;
+      const [command = '', ...args] = program;
       // Three changes, so three ids: each is repeatable when the whole is.
       const step = (suffix: string) => ({
         reason,
@@ -76,15 +76,19 @@ const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
           client.start(box.boxId, step('start')),
         );
         if (flags.detach === true) {
-          if (program.length > 0) await startInBackground(session, box, program, step('exec'));
+          if (command !== '')
+            await startProgram(session, box.boxId, command, { ...step('exec'), args, programTimeoutMs });
           keepsRunning = true;
           await session.printBox(running, visible(box.boxId));
           return 0;
         }
-        const [command = '', ...args] = program;
         const { interactive = false, tty = false } = flags;
         const exec = { ...step('exec'), args, programTimeoutMs };
-        return await attach(session, { boxId: box.boxId, command, interactive, tty, options: exec });
+        return await attach(session, {
+          open: (given) =>
+            client.exec(box.boxId, command, { ...exec, ...given, reattach: !interactive || tty }),
+          ...{ interactive, tty, endsInput: true, passesSignals: true, detachKeys: Buffer.alloc(0) },
+        });
       } finally {
         if (!keepsRunning) await putAway(session, box, flags.rm === true, reason);
       }
@@ -94,28 +98,8 @@ const run = (io: CliIo, program: readonly string[], flags: RunFlags) =>
 const checkTogether = (faults: FlagFaults, program: readonly string[], flags: RunFlags) => {
   if (program.length === 0 && flags.detach !== true) faults.add('command', 'is missing');
   if (flags.detach !== true) return;
-  for (const other of ['rm', 'interactive', 'tty', 'timeout'] as const)
+  for (const other of ['rm', 'interactive', 'tty'] as const)
     if (flags[other] !== undefined) faults.add(`--${other}`, 'cannot be had with --detach');
-};
-
-/**
- * A program belongs to the call that started it. One that is to outlive the call is left behind by a shell; it stays in
- * the shell's process group, with which the box's stop ends it.
- */
-const leaveBehind = 'command -v "$1" >/dev/null || exit 127; "$@" </dev/null >"$HOME/run.log" 2>&1 &';
-
-const startInBackground = async (
-  { client, signal }: Session,
-  { boxId }: Box,
-  program: readonly string[],
-  options: Pick<ExecOptions, 'commandId' | 'reason'>,
-) => {
-  const exec = client.exec(boxId, 'sh', { ...options, signal, args: ['-c', leaveBehind, 'sh', ...program] });
-  void exec.endStdin();
-  let code: number = exitCodes.ownFailure;
-  for await (const output of exec) if (output.kind === 'exited') code = exitCodeOf(output.exit) ?? code;
-  if (code === 0) return;
-  throw new FailureWithCode(new BoxledgerError('NotFound', `${program[0]} cannot be started`), code);
 };
 
 const putAwayTimeoutMs = 60_000;

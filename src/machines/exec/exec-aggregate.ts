@@ -15,7 +15,10 @@ const decide = (
   const { execId } = command;
   const isRequest = command.type === 'exec.request';
   if (!isRequest && state?.context.tenant !== context.tenant) return refused(noSuchExec(execId));
-  const draft = emptyDraft<ExecState, ExecEvent>(state, execStream(execId), context);
+  const empty = emptyDraft<ExecState, ExecEvent>(state, execStream(execId), context);
+  const startsFirst = command.type === 'exec.reportExited' && state?.matches('requested') === true;
+  const started = startsFirst ? propose(takeExecEvent, empty, startedAs(command.pid)) : undefined;
+  const draft = started ?? empty;
   const next = propose(takeExecEvent, draft, eventOf(command));
   if (next) return accepted(next);
   if (state === undefined || isRequest) return refused(execExists(execId));
@@ -25,14 +28,15 @@ const decide = (
 const eventOf = (command: ExecCommand): ExecEvent => {
   switch (command.type) {
     case 'exec.request': {
-      const { boxId, generation, spec } = command;
+      const { boxId, generation, recorded } = command;
+      const { workingDir = null, user = null, tty, timeoutMs = null } = command.spec;
       return {
         type: 'exec.requested',
-        data: { boxId, generation, command: spec.command, args: spec.args },
+        data: { boxId, generation, ...recorded, workingDir, user, tty: tty !== undefined, timeoutMs },
       };
     }
     case 'exec.reportStarted':
-      return { type: 'exec.started', data: { pid: command.pid } };
+      return startedAs(command.pid);
     case 'exec.reportExited': {
       const { exit, timedOut, durationMs, stdoutBytes, stderrBytes } = command;
       return { type: 'exec.exited', data: { exit, timedOut, durationMs, stdoutBytes, stderrBytes } };
@@ -45,6 +49,8 @@ const eventOf = (command: ExecCommand): ExecEvent => {
       return command satisfies never;
   }
 };
+
+const startedAs = (pid: number): ExecEvent => ({ type: 'exec.started', data: { pid } });
 
 /** The same report once more. Of an end, the first report counts, whatever a later one adds. */
 const saysWhatIsSo = (state: ExecState, command: Exclude<ExecCommand, { type: 'exec.request' }>): boolean => {

@@ -1,12 +1,16 @@
 import { assign, setup } from 'xstate';
 import type { ExecEvent } from '../../events/exec-events.ts';
-import { defaultTenant, type TenantId } from '../../kernel/ids.ts';
+import { type BoxId, defaultTenant, type TenantId } from '../../kernel/ids.ts';
 import type { JsonValue } from '../../kernel/json.ts';
+import type { Timestamp } from '../../kernel/time.ts';
 import { type ChartEvent, definitionOf, type Take } from '../chart.ts';
 import { type StateOf, stepTable } from '../step-table.ts';
 
 interface ExecContext {
   readonly tenant: TenantId;
+  /** Unset before the request. */
+  readonly boxId: BoxId | null;
+  readonly requestedAt: Timestamp | null;
   readonly pid: number | null;
 }
 
@@ -18,7 +22,8 @@ const chart = setup({
   },
   actions: {
     record: assign(({ event }): Partial<ExecContext> => {
-      if (event.type === 'exec.requested') return { tenant: event.tenant };
+      if (event.type === 'exec.requested')
+        return { tenant: event.tenant, boxId: event.data.boxId, requestedAt: event.occurredAt };
       return event.type === 'exec.started' ? { pid: event.data.pid } : {};
     }),
   },
@@ -29,7 +34,7 @@ const to = <const Target extends string>(target: Target) => ({ target, actions: 
 /** One run of a program in a box. The box's statechart decides whether there may be one; this, what becomes of it. */
 const execMachine = chart.createMachine({
   id: 'exec',
-  context: { tenant: defaultTenant, pid: null },
+  context: { tenant: defaultTenant, boxId: null, requestedAt: null, pid: null },
   initial: 'absent',
   states: {
     absent: { on: { 'exec.requested': to('requested') } },
@@ -46,7 +51,7 @@ const execMachine = chart.createMachine({
 export type ExecState = StateOf<typeof execMachine>;
 
 /** Counts the changes in what the chart's functions keep in the context. */
-const contextRevision = 1;
+const contextRevision = 2;
 export const execDefinition = definitionOf(execMachine, contextRevision);
 
 const steps = stepTable(execMachine);

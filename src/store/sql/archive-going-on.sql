@@ -8,5 +8,5 @@ LEFT JOIN boxledger.heads h ON h.stream_id = s.stream_id
 WHERE h.version IS DISTINCT FROM s.version
   OR CASE split_part(s.stream_id, '/', 1)
     WHEN 'box' THEN NOT EXISTS (SELECT FROM boxledger.boxes b WHERE b.box_id = substr(s.stream_id, 5) AND b.removed)
-    WHEN 'exec' THEN EXISTS (SELECT FROM boxledger.open_execs o WHERE o.stream_id = s.stream_id)
+    WHEN 'exec' THEN EXISTS (SELECT FROM boxledger.execs o WHERE o.stream_id = s.stream_id AND o.is_open)
     ELSE true END

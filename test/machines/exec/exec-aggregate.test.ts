@@ -20,15 +20,25 @@ const request: ExecCommand = {
   boxId: theBox,
   generation: 1,
   spec: { command: 'ls', args: ['-l'], env: { SECRET: 'not for the log' } },
+  recorded: { program: { kind: 'full', command: 'ls', args: ['-l'] }, env: { kind: 'none' } },
 };
 const reportStarted: ExecCommand = { type: 'exec.reportStarted', execId: theExec, pid: 12 };
-const reportExited: ExecCommand = { type: 'exec.reportExited', execId: theExec, exit, ...sizes };
+const reportExited: ExecCommand = { type: 'exec.reportExited', execId: theExec, pid: 12, exit, ...sizes };
 const reportFailed: ExecCommand = { type: 'exec.reportFailed', execId: theExec, failure };
 const reportLost: ExecCommand = { type: 'exec.reportLost', execId: theExec, failure };
 
 const requested: ExecEvent = {
   type: 'exec.requested',
-  data: { boxId: theBox, generation: 1, command: 'ls', args: ['-l'] },
+  data: {
+    boxId: theBox,
+    generation: 1,
+    program: { kind: 'full', command: 'ls', args: ['-l'] },
+    env: { kind: 'none' },
+    workingDir: null,
+    user: null,
+    tty: false,
+    timeoutMs: null,
+  },
 };
 const started: ExecEvent = { type: 'exec.started', data: { pid: 12 } };
 const exited: ExecEvent = { type: 'exec.exited', data: { exit, ...sizes } };
@@ -60,7 +70,7 @@ const commands = { request, reportStarted, reportExited, reportFailed, reportLos
 const table = `
 | state     | request        | reportStarted | reportExited | reportFailed | reportLost |
 | absent    | → requested    | NotFound      | NotFound     | NotFound     | NotFound   |
-| requested | AlreadyExists  | → running     | InvalidState | → failed     | → lost     |
+| requested | AlreadyExists  | → running     | → exited     | → failed     | → lost     |
 | running   | AlreadyExists  | already so    | → exited     | InvalidState | → lost     |
 | exited    | AlreadyExists  | already so    | already so   | InvalidState | already so |
 | failed    | AlreadyExists  | InvalidState  | InvalidState | already so   | already so |
@@ -103,6 +113,11 @@ test('the request records what is run, without its environment', () => {
     cancels: [],
   });
   expect(JSON.stringify(decide([], request))).not.toContain('SECRET');
+});
+
+test('a program whose end is reported before its start has both, in one append', () => {
+  expect(decide(histories.requested, reportExited)).toMatchObject({ events: [started, exited] });
+  expect(decide(histories.running, reportExited)).toMatchObject({ events: [exited] });
 });
 
 test('an exec that has started with another pid is not the same exec', () => {
