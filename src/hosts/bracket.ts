@@ -7,6 +7,12 @@ import type { BoxId } from '../kernel/ids.ts';
 import { quiesce, thaw } from './quiesce.ts';
 import type { Workshop } from './workshop.ts';
 
+interface BracketWork<Result> {
+  /** Takes away what an attempt that died has left; before anything is held, as it may take its time. */
+  readonly startAfresh: () => Promise<void>;
+  readonly work: () => Promise<Result>;
+}
+
 interface Bracketed<Result> {
   readonly result: Result;
   readonly bracket: BracketReport;
@@ -21,16 +27,21 @@ export const inBracket = async <Kind extends EffectKind, Result>(
   shop: Workshop,
   context: EffectContext<Kind>,
   plan: BracketPlan,
-  work: () => Promise<Result>,
+  { startAfresh, work }: BracketWork<Result>,
 ): Promise<Bracketed<Result>> => {
+  const diedBefore = context.attempt > 1;
   if (plan.kind === 'held') {
     const { consistency } = plan;
+    if (diedBefore) await startAfresh();
     return { result: await work(), bracket: { consistency, freezeMs: 0, pausedMs: 0, thawMs: 0 } };
   }
   const { boxId, kind } = context.intent;
   const { process } = plan;
+  if (diedBefore) {
+    await release(shop, boxId, process);
+    await startAfresh();
+  }
   const lap = stopwatch(shop);
-  if (context.attempt > 1) await release(shop, boxId, process);
   const quiesced = await quiesce(shop, boxId, context.signal);
   const freezeMs = lap();
   context.crash('bracket.frozen', kind);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DiskSource } from '../drivers/disks.ts';
 import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
-import type { BracketPlan, BracketReport } from '../events/disk-operations.ts';
+import type { BracketPlan, BracketReport, Clone } from '../events/disk-operations.ts';
 import type { EffectKind } from '../events/effects.ts';
 import type { EffectId, SnapshotId } from '../kernel/ids.ts';
 import { idAlphabet, idLength, snapshotId as parseSnapshotId } from '../kernel/ids.ts';
@@ -13,7 +13,7 @@ import type { Workshop } from './workshop.ts';
 export const snapshotHandler =
   (shop: Workshop): EffectHandler<'disk.snapshot'> =>
   async ({ snapshotId, plan }, context) => {
-    const { result, bracket } = await keep(shop, context, plan, snapshotId);
+    const { result, bracket } = await keep(shop, context, plan, { snapshotId });
     context.crash('snapshot.kept', context.intent.kind);
     return { bracket, ...result };
   };
@@ -22,36 +22,46 @@ export const snapshotHandler =
 export const cloneHandler =
   (shop: Workshop): EffectHandler<'disk.clone'> =>
   ({ clones, plan }, context) =>
-    fromScratch(shop, context, plan, async (from, bracket) => {
-      const { driver } = shop;
-      const work = workOf(shop, context);
-      try {
-        let copy = await driver.cloneDisk(from, firstOf(clones).boxId, work);
-        context.crash('clone.some', context.intent.kind);
-        for (const { boxId } of clones.slice(1)) copy = await driver.cloneDisk(from, boxId, work);
-        context.crash('clone.all', context.intent.kind);
-        return { bracket, ...copy };
-      } catch (error) {
-        for (const { boxId } of clones) await driver.removeDisk(boxId);
-        throw error;
-      }
+    fromScratch(shop, context, plan, {
+      clear: () => removeDisks(shop, clones),
+      work: async (from, bracket) => {
+        const { driver } = shop;
+        const work = workOf(shop, context);
+        try {
+          let copy = await driver.cloneDisk(from, firstOf(clones).boxId, work);
+          context.crash('clone.some', context.intent.kind);
+          for (const { boxId } of clones.slice(1)) copy = await driver.cloneDisk(from, boxId, work);
+          context.crash('clone.all', context.intent.kind);
+          return { bracket, ...copy };
+        } catch (error) {
+          await removeDisks(shop, clones);
+          throw error;
+        }
+      },
     });
+
+const removeDisks = async ({ driver }: Workshop, clones: readonly Clone[]): Promise<void> => {
+  for (const { boxId } of clones) await driver.removeDisk(boxId);
+};
 
 export const exportHandler =
   (shop: Workshop): EffectHandler<'disk.export'> =>
   ({ exportId, name, options, plan }, context) =>
-    fromScratch(shop, context, plan, async (from, bracket) => {
-      const { consistency } = bracket;
-      const manifest = {
-        boxledgerVersion: shop.version,
-        // JSON, but for optional fields that TypeScript thinks may hold `undefined`.
-        box: { name, options: options as unknown as JsonObject },
-        createdAt: shop.clock.now(),
-        consistency,
-      };
-      const figures = await shop.driver.exportDisk(from, exportId, manifest, workOf(shop, context));
-      context.crash('export.written', context.intent.kind);
-      return { bracket, ...figures };
+    fromScratch(shop, context, plan, {
+      clear: () => shop.driver.removeExport(exportId),
+      work: async (from, bracket) => {
+        const { consistency } = bracket;
+        const manifest = {
+          boxledgerVersion: shop.version,
+          // JSON, but for optional fields that TypeScript thinks may hold `undefined`.
+          box: { name, options: options as unknown as JsonObject },
+          createdAt: shop.clock.now(),
+          consistency,
+        };
+        const figures = await shop.driver.exportDisk(from, exportId, manifest, workOf(shop, context));
+        context.crash('export.written', context.intent.kind);
+        return { bracket, ...figures };
+      },
     });
 
 export const restoreHandler =
@@ -78,31 +88,50 @@ const workOf = (
     progress.report(intent.effectId, done),
 });
 
+interface Kept {
+  readonly snapshotId: SnapshotId;
+  /** Takes away what else an attempt that died may have made. */
+  readonly clear?: () => Promise<void>;
+}
+
+/** What an attempt that died kept is of another moment, and worth what its own bracket came to: it is kept anew. */
 const keep = <Kind extends EffectKind>(
   shop: Workshop,
   context: EffectContext<Kind>,
   plan: BracketPlan,
-  snapshotId: SnapshotId,
-) =>
-  inBracket(shop, context, plan, () =>
-    shop.driver.snapshotDisk(context.intent.boxId, snapshotId, workOf(shop, context)),
-  );
+  { snapshotId, clear = async () => undefined }: Kept,
+) => {
+  const { driver } = shop;
+  const { boxId } = context.intent;
+  return inBracket(shop, context, plan, {
+    startAfresh: async () => {
+      await clear();
+      await driver.removeSnapshot(boxId, snapshotId);
+    },
+    work: () => driver.snapshotDisk(boxId, snapshotId, workOf(shop, context)),
+  });
+};
+
+interface ScratchWork<Result> {
+  /** Takes away what an attempt that died made of its own scratch snapshot. */
+  readonly clear: () => Promise<void>;
+  readonly work: (from: DiskSource, bracket: BracketReport) => Promise<Result>;
+}
 
 /**
- * Works from a snapshot that is nobody's and goes again with the effect. What an attempt that died left of it is as old as that
- * attempt, so it is made anew. One whose effect has ended otherwise goes when the box is looked at next.
+ * Works from a snapshot that is nobody's and goes again with the effect. One whose effect has ended otherwise goes when the box is
+ * looked at next.
  */
 const fromScratch = async <Kind extends EffectKind, Result>(
   shop: Workshop,
   context: EffectContext<Kind>,
   plan: BracketPlan,
-  work: (from: DiskSource, bracket: BracketReport) => Promise<Result>,
+  { clear, work }: ScratchWork<Result>,
 ): Promise<Result> => {
   const { boxId, effectId } = context.intent;
   const snapshotId = scratchSnapshotOf(effectId);
-  if (context.attempt > 1) await shop.driver.removeSnapshot(boxId, snapshotId);
   try {
-    const { bracket } = await keep(shop, context, plan, snapshotId);
+    const { bracket } = await keep(shop, context, plan, { snapshotId, clear });
     return await work({ boxId, snapshotId }, bracket);
   } finally {
     await shop.driver.removeSnapshot(boxId, snapshotId);

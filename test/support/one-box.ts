@@ -1,5 +1,6 @@
 import type { Driver } from '../../src/drivers/driver.ts';
 import { createSimDriver, type SimOperation } from '../../src/drivers/sim-driver.ts';
+import { SimWorld } from '../../src/drivers/sim-world.ts';
 import type { EffectContext } from '../../src/effects/effect-handler.ts';
 import { boxOptionsSchema } from '../../src/events/box-options.ts';
 import type { EffectArgs, EffectIntent, EffectKind } from '../../src/events/effects.ts';
@@ -29,7 +30,9 @@ export const oneBox = (
 ) => {
   const boxId = randomIds.boxId();
   const done: string[] = [];
+  const world = new SimWorld();
   const sim = createSimDriver({
+    world,
     fail: (operation) => {
       done.push(operation);
       return faults[operation];
@@ -68,6 +71,7 @@ export const oneBox = (
   const open = new AbortController().signal;
   return {
     boxId,
+    world,
     driver,
     guest,
     done,
@@ -86,6 +90,12 @@ export const oneBox = (
       handlers['vm.pause'](args, { ...context('vm.pause', args, 1), signal }),
     resume: (args: EffectArgs<'vm.resume'>) =>
       handlers['vm.resume'](args, { ...context('vm.resume', args, 1), signal: open }),
+    /** An effect of a box that runs, `attempt` after others that died. */
+    carryOut: <Kind extends EffectKind>(
+      kind: Kind,
+      args: EffectArgs<Kind>,
+      { attempt = 1, signal = open }: { attempt?: number; signal?: AbortSignal } = {},
+    ) => handlers[kind](args, { ...context(kind, args, 1), attempt, signal }),
     remove: () => handlers['disk.remove']({}, { ...context('disk.remove', {}, 1), signal: open }),
   };
 };
