@@ -25,16 +25,21 @@ export const cloneHandler =
     fromScratch(shop, context, plan, {
       clear: () => removeDisks(shop, clones),
       work: async (from, bracket) => {
-        const { driver } = shop;
         const work = workOf(shop, context);
+        const made: Clone[] = [];
+        const make = async (clone: Clone) => {
+          const copy = await shop.driver.cloneDisk(from, clone.boxId, work);
+          made.push(clone);
+          return copy;
+        };
         try {
-          let copy = await driver.cloneDisk(from, firstOf(clones).boxId, work);
+          let copy = await make(firstOf(clones));
           context.crash('clone.some', context.intent.kind);
-          for (const { boxId } of clones.slice(1)) copy = await driver.cloneDisk(from, boxId, work);
+          for (const clone of clones.slice(1)) copy = await make(clone);
           context.crash('clone.all', context.intent.kind);
           return { bracket, ...copy };
         } catch (error) {
-          await removeDisks(shop, clones);
+          await removeDisks(shop, made); // a disk that was in the way is somebody's
           throw error;
         }
       },

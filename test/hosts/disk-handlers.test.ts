@@ -189,6 +189,16 @@ test('a clone that cannot be made takes those with it that could, and the snapsh
   expect(stateOf(it)).toBe('running');
 });
 
+test('a disk that is in the way of a clone stays as it is', async () => {
+  const it = await running();
+  const clones = clonesOf(2);
+  const inTheWay = clones[1]?.boxId ?? it.boxId;
+  it.world.set(inTheWay, { disk: { file: 'of somebody' } });
+  const asked = it.carryOut('disk.clone', { clones, plan: it.quiesce() });
+  await expect(asked).rejects.toMatchObject({ code: 'AlreadyExists' });
+  expect(clones.map(({ boxId }) => diskOf(it, boxId))).toEqual([null, { file: 'of somebody' }]);
+});
+
 test('a box is held only while its disk is kept, not while clones or an archive are made of that', async () => {
   const states: Partial<Record<EffectKind, string>> = {};
   const it = await running();

@@ -16,7 +16,7 @@ import { ChecksumFile } from './checksum-file.ts';
 import type { DiskContext } from './disk-context.ts';
 import { type BoxLayout, exportIn } from './layout.ts';
 import { readRecord, writeRecord } from './record-file.ts';
-import { commit, discard, namesIn, stage } from './staging.ts';
+import { clearStaging, commit, discard, namesIn, stage } from './staging.ts';
 import { type Found, measureDisk, textOf, walkDisk } from './walk-disk.ts';
 
 /** Box archives that a host has made, until they are fetched and removed. */
@@ -81,7 +81,9 @@ export class DiskExports {
 
   async remove(exportId: ExportId): Promise<void> {
     const { layout } = this.#context;
-    await discard(join(layout.exportsStaging, exportId), layout.export(exportId).directory);
+    const staging = join(layout.exportsStaging, exportId);
+    await discard(staging, layout.export(exportId).directory);
+    await clearStaging(staging);
   }
 }
 

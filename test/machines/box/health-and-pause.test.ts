@@ -35,6 +35,14 @@ describe('health', () => {
     expect(story.view.health).toBe('starting');
   });
 
+  test('is heard of also after it was found to be bad: unhealthy is no end', () => {
+    const story = watched();
+    for (const health of ['unhealthy', 'healthy', 'unhealthy', 'healthy'] as const) {
+      expect(report(story, health).kind).toBe('accepted');
+      expect(story.view).toMatchObject({ state: 'running', health });
+    }
+  });
+
   test('is kept over a pause, and over one that failed; what comes meanwhile is too late', () => {
     for (const outcome of [success['vm.pause'], failed('vm.pause')]) {
       const story = watched();
