@@ -21,8 +21,8 @@ import { expectReplayEqualsHeads } from '../support/replay.ts';
 import { createDataDir, type DataDir, processesOf, startServer, type TestServer } from '../support/server.ts';
 
 /**
- * What went wrong in systems of this kind, by the numbers that box-lifecycle gives them: those that the operations which
- * there are can meet. 11 and 16 are in box-ends.test.ts.
+ * What went wrong in systems of this kind, by the numbers that box-lifecycle gives them. Where the tests of each are:
+ * test/tidy/went-wrong.test.ts.
  */
 
 let database: TestDatabase;
