@@ -28,11 +28,11 @@ const randomFrom = (start: number) => {
   };
 };
 
-type Change = 'start' | 'pause' | 'resume' | 'stop' | 'remove';
+type Change = 'start' | 'pause' | 'resume' | 'snapshot' | 'stop' | 'restore' | 'remove';
 /** Each box lives one of these lives. The last leaves its box behind, at rest. */
 const lives: readonly (readonly Change[])[] = [
-  ['start', 'pause', 'resume', 'stop', 'remove'],
-  ['start', 'stop', 'start', 'pause', 'stop', 'remove'],
+  ['start', 'snapshot', 'pause', 'resume', 'stop', 'remove'],
+  ['start', 'stop', 'start', 'pause', 'snapshot', 'stop', 'restore', 'remove'],
   ['start', 'pause', 'resume', 'stop'],
 ];
 /** What a change that nothing comes in the way of adds to the history of its box. */
@@ -40,7 +40,9 @@ const story: Record<Change, readonly string[]> = {
   start: ['box.startRequested', 'box.started'],
   pause: ['box.pauseRequested', 'box.paused'],
   resume: ['box.resumeRequested', 'box.resumed'],
+  snapshot: ['box.snapshotRequested', 'box.snapshotCreated'],
   stop: ['box.stopRequested', 'box.stopped'],
+  restore: ['box.restoreRequested', 'box.restored'],
   remove: ['box.removeRequested', 'box.removed'],
 };
 
@@ -87,10 +89,21 @@ const live = async (n: number): Promise<{ boxId: string; changes: readonly Chang
   acknowledged.set(boxId, answered);
   for (const [step, change] of changes.entries()) {
     const commandId = `${name}-${step}-${change}`;
-    await insist((to) => to[change](boxId, { commandId }));
+    await insist((to) => ask(to, boxId, change, commandId));
     answered.push(commandId);
   }
   return { boxId, changes };
+};
+
+const ask = (to: Client, boxId: string, change: Change, commandId: string): Promise<unknown> => {
+  switch (change) {
+    case 'snapshot':
+      return to.disks.createSnapshot(boxId, { name: 'kept', commandId });
+    case 'restore':
+      return to.disks.restoreSnapshot(boxId, 'kept', { commandId });
+    default:
+      return to[change](boxId, { commandId });
+  }
 };
 
 /** Looks for boxes that run twice until the returned function is called, which says what was found. */
