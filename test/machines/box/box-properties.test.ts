@@ -6,7 +6,7 @@ import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
 import type { BoxState } from '../../../src/machines/box/box-state.ts';
 import { always } from './lives.ts';
-import { command, reportExit, type Story, success } from './story.ts';
+import { command, historyOf, keptSnapshot, reportExit, Story, success } from './story.ts';
 
 const contextOf = ({ now, version: at }: Story) => ({ now, version: at, tenant: defaultTenant });
 
@@ -54,7 +54,7 @@ test('an operation is in the view exactly while its effect is in flight, and a s
   const kinds = { ...kindOf, restore: 'disk.restore', clone: 'disk.clone', export: 'disk.export' } as const;
   const ofOperations = new Set<string>(Object.values(kinds));
   const seen = new Set<string>();
-  always((story) => {
+  const holds = (story: Story) => {
     const { operation, effect, bracket, state } = story.view;
     if (operation === null) {
       expect(ofOperations.has(effect?.kind ?? '')).toBe(false);
@@ -71,7 +71,14 @@ test('an operation is in the view exactly while its effect is in flight, and a s
       expect(fork.when(asked)).toMatchObject({ kind: 'accepted', cancels: [effect?.effectId] });
       expect(fork.view).toMatchObject({ operation: null, bracket: null });
     }
-  });
+  };
+  const { snapshot, removeSnapshot, restore, clone, export: exporting } = command;
+  for (const asked of [snapshot, removeSnapshot, restore, clone, exporting]) {
+    const story = Story.of(...historyOf.failed, ...keptSnapshot);
+    story.when(asked);
+    holds(story);
+  }
+  always(holds);
   expect([...seen].sort()).toEqual(Object.keys(kinds).sort());
 });
 
