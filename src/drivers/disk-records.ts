@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { snapshotIdSchema } from '../events/schemas.ts';
+import { boxIdSchema, snapshotIdSchema } from '../events/schemas.ts';
 import { manifestSchema } from './box-archive/manifest.ts';
 
 /** What is written down next to disks, so that work which is asked for again can answer as it did at first. */
@@ -24,7 +24,12 @@ export const importedArchiveSchema = z.strictObject({
 
 /** Of what a disk was made. */
 export const originSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('clone'), snapshotId: snapshotIdSchema, made: diskCopySchema }),
+  z.strictObject({
+    kind: z.literal('clone'),
+    from: boxIdSchema,
+    snapshotId: snapshotIdSchema,
+    made: diskCopySchema,
+  }),
   z.strictObject({ kind: z.literal('import'), made: importedArchiveSchema }),
 ]);
 export type Origin = z.infer<typeof originSchema>;

@@ -53,6 +53,8 @@ export interface DiskKeeper {
    * was not: `AlreadyExists`.
    */
   cloneDisk(from: DiskSource, to: BoxId, work: DiskWork): Promise<DiskCopy>;
+  /** Of what the disk was made; undefined when there is none, or it began empty. */
+  diskOrigin(boxId: BoxId): Promise<DiskOrigin | undefined>;
 
   /** Writes the snapshot as a box archive. There already: success, with the figures of then. */
   exportDisk(
@@ -76,6 +78,8 @@ export interface DiskKeeper {
     work: DiskWork & { readonly maxBytes?: number | undefined },
   ): Promise<ImportedArchive>;
 }
+
+export type DiskOrigin = { readonly kind: 'clone'; readonly from: BoxId } | { readonly kind: 'import' };
 
 export interface DiskSource {
   readonly boxId: BoxId;

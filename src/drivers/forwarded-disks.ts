@@ -9,6 +9,7 @@ export abstract class ForwardedDisks implements DiskKeeper {
   readonly removeSnapshot: DiskKeeper['removeSnapshot'] = (...asked) => this.disks.removeSnapshot(...asked);
   readonly restoreDisk: DiskKeeper['restoreDisk'] = (...asked) => this.disks.restoreDisk(...asked);
   readonly cloneDisk: DiskKeeper['cloneDisk'] = (...asked) => this.disks.cloneDisk(...asked);
+  readonly diskOrigin: DiskKeeper['diskOrigin'] = (...asked) => this.disks.diskOrigin(...asked);
   readonly exportDisk: DiskKeeper['exportDisk'] = (...asked) => this.disks.exportDisk(...asked);
   readonly listExports: DiskKeeper['listExports'] = (...asked) => this.disks.listExports(...asked);
   readonly openExport: DiskKeeper['openExport'] = (...asked) => this.disks.openExport(...asked);

@@ -9,7 +9,15 @@ import { type ArchiveSink, readArchive } from './box-archive/read-archive.ts';
 import type { EntryHead } from './box-archive/tar-head.ts';
 import { type SourceEntry, writeArchive } from './box-archive/write-archive.ts';
 import { boxRuns, noDisk, noExport, noSnapshot, otherDisk } from './disk-errors.ts';
-import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from './disks.ts';
+import type {
+  DiskCopy,
+  DiskKeeper,
+  DiskOrigin,
+  DiskSource,
+  DiskWork,
+  ExportFigures,
+  ImportedArchive,
+} from './disks.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { hasEnded, type SimDisk, type SimWorld } from './sim-world.ts';
 
@@ -66,9 +74,16 @@ export class SimDisks implements DiskKeeper {
       if (origin !== null) throw otherDisk(to);
       const disk = this.#snapshotOf(from);
       const { result: made, bytes } = copied(disk);
-      this.#world.set(to, { disk, origin: { kind: 'clone', snapshotId: from.snapshotId, made } });
+      this.#world.set(to, {
+        disk,
+        origin: { kind: 'clone', from: from.boxId, snapshotId: from.snapshotId, made },
+      });
       return { result: made, bytes };
     });
+  }
+
+  async diskOrigin(boxId: BoxId): Promise<DiskOrigin | undefined> {
+    return this.#world.get(boxId).origin ?? undefined;
   }
 
   exportDisk(

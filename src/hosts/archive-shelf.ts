@@ -18,7 +18,7 @@ export interface PendingImports {
 
 interface ArchiveShelfOptions {
   readonly driver: Driver;
-  readonly boxes: HostBoxes;
+  readonly boxes: Pick<HostBoxes, 'view'>;
   readonly pending: PendingImports;
   readonly placement: Placement;
   readonly clock: Clock;

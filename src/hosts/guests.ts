@@ -1,16 +1,25 @@
 import type { Driver } from '../drivers/driver.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import type { BoxUses } from './box-uses.ts';
+import { usedGuest } from './used-guest.ts';
 
 /** The guests of the boxes that run on this host: one connection a box, made when it is first wanted. */
 export class GuestRegistry {
   readonly #driver: Pick<Driver, 'guestAddress'>;
   readonly #connect: (address: string) => Guest;
+  readonly #uses: Pick<BoxUses, 'begin'> | undefined;
   readonly #guests = new Map<BoxId, Guest>();
 
-  constructor(driver: Pick<Driver, 'guestAddress'>, connect: (address: string) => Guest) {
+  /** `uses`: told of the copies that go through the guests. */
+  constructor(
+    driver: Pick<Driver, 'guestAddress'>,
+    connect: (address: string) => Guest,
+    uses?: Pick<BoxUses, 'begin'>,
+  ) {
     this.#driver = driver;
     this.#connect = connect;
+    this.#uses = uses;
   }
 
   /** The guest of a running box; null when the driver has none. */
@@ -19,7 +28,9 @@ export class GuestRegistry {
     if (known !== undefined) return known;
     const address = this.#driver.guestAddress(boxId);
     if (address === null) return null;
-    const guest = this.#connect(address);
+    const connected = this.#connect(address);
+    const uses = this.#uses;
+    const guest = uses === undefined ? connected : usedGuest(connected, () => uses.begin(boxId));
     this.#guests.set(boxId, guest);
     return guest;
   }

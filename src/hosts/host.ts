@@ -1,23 +1,30 @@
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
+import type { ExecDirectory } from '../commands/event-store.ts';
 import type { Driver } from '../drivers/driver.ts';
 import type { Backoff } from '../effects/backoff.ts';
 import type { EffectQueue } from '../effects/effect-queue.ts';
 import type { Outbox } from '../effects/outbox.ts';
 import { persist } from '../effects/persist.ts';
 import { EffectRunner } from '../effects/runner.ts';
-import type { EffectIntent } from '../events/effects.ts';
+import type { BoxView } from '../events/box-view.ts';
+import type { EffectIntent, EffectKind } from '../events/effects.ts';
 import type { Capacity } from '../events/host-events.ts';
 import { assert } from '../kernel/assert.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { type BoxId, defaultTenant, type HostId } from '../kernel/ids.ts';
-import type { Clock } from '../kernel/ports.ts';
+import type { Clock, IdSource } from '../kernel/ports.ts';
+import type { BoxUses } from './box-uses.ts';
 import { effectHandlers } from './effect-handlers.ts';
 import type { GuestRegistry } from './guests.ts';
+import { HealthProber } from './health-prober.ts';
 import type { HostBoxes } from './host-boxes.ts';
+import { Leftovers } from './leftovers.ts';
+import { type Appended, overheardDoor } from './overheard-door.ts';
 import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
+import { Timekeeper } from './timekeeper.ts';
 import type { UsageMeter } from './usage-meter.ts';
 import type { StepLimits } from './workshop.ts';
 
@@ -32,11 +39,14 @@ export interface HostOptions {
   readonly boxes: HostBoxes;
   readonly outbox: Outbox;
   readonly queue: EffectQueue;
+  readonly execs: Pick<ExecDirectory, 'open'>;
   readonly clock: Clock;
+  readonly ids: Pick<IdSource, 'execId'>;
   readonly log: Logger;
   readonly crash: CrashProbe;
   readonly limits: StepLimits;
   readonly progress: ProgressBoard;
+  readonly uses: BoxUses;
   /** Of boxledger. */
   readonly version: string;
   readonly backoff: Backoff;
@@ -53,6 +63,11 @@ export interface Host {
   readonly epoch: number;
   /** To be told of effects as they are committed in this process, so that a stop overtakes at once. */
   notice(effects: readonly EffectIntent[]): void;
+  /**
+   * To be told of what others' commands in this process append, so that what holds a box, or begins in it, is known at once. Of what is
+   * appended elsewhere a host learns by the effects that it leads to here.
+   */
+  hear(appended: Appended): void;
   /** Brings a box into agreement with the log once none of its effects runs here: one of them was settled elsewhere. */
   look(boxId: BoxId): void;
   /** Effects that run may end within `timeoutMs`, then they are handed back. Boxes run on, for the next start to take over. */
@@ -72,42 +87,95 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   );
   log.info({ hostId, epoch, handedBack: handedBack.length }, 'host joined');
 
+  const { hear, care } = careFor(options);
+  const door = overheardDoor(options.door, hear);
   const look = (boxId: BoxId) => void runner.whileAlone(boxId, () => supervisor.check(boxId));
-  const supervisor = new Supervisor({ ...options, epoch, lookAgain: look });
+  const supervisor = new Supervisor({
+    ...options,
+    door,
+    epoch,
+    lookAgain: look,
+    leftovers: care.leftovers,
+    onView: (view) => hear({ events: [], view }),
+  });
   const runner: EffectRunner = new EffectRunner({
     ...options,
+    door,
     epoch,
     handlers: effectHandlers(options),
-    onEnd: ({ boxId }, view) => {
+    onEnd: (intent, view) => {
       if (view?.state === 'running') supervisor.boxIsUp(view);
-      // The log went another way than the effect, or the effect could not be undone: host and log may disagree.
-      if (view === null || view.state === 'failed') look(boxId);
+      for (const boxId of toBeLookedAt(intent, view)) look(boxId);
     },
   });
-  const giveUp = () => supervisor.close();
-  options.signal.addEventListener('abort', giveUp, { once: true });
+  const stopCaring = () => {
+    supervisor.close();
+    care.close();
+  };
+  options.signal.addEventListener('abort', stopCaring, { once: true });
   try {
+    await stubbornly('the list of open execs', () => options.uses.recover(options.execs, hostId));
     await supervisor.reconcile();
     await stubbornly('taking work', () => runner.start());
   } catch (error) {
-    supervisor.close();
+    stopCaring();
     guests.close();
     throw error;
   } finally {
-    options.signal.removeEventListener('abort', giveUp);
+    options.signal.removeEventListener('abort', stopCaring);
   }
   return {
     hostId,
     epoch,
     notice: (effects) => runner.notice(effects),
+    hear,
     look,
     close: async (timeoutMs) => {
-      supervisor.close();
+      stopCaring();
       await runner.close(timeoutMs);
       guests.close();
       await leave(options, epoch);
     },
   };
+};
+
+/** What a host does for its boxes by itself, besides keeping them in agreement with the log. */
+const careFor = (options: HostOptions) => {
+  const { uses } = options;
+  const hear = ({ events, view }: Appended): void => {
+    uses.hear(events);
+    if (view === null) return;
+    timekeeper.hear(view);
+    prober.hear(view);
+  };
+  const door = overheardDoor(options.door, hear);
+  const timekeeper: Timekeeper = new Timekeeper({ ...options, door });
+  const prober: HealthProber = new HealthProber({ ...options, door });
+  const leftovers = new Leftovers(options);
+  const close = () => {
+    timekeeper.close();
+    prober.close();
+  };
+  return { hear, care: { leftovers, close } };
+};
+
+/** Kinds of work on a disk in which the box may have been held, or after which snapshots may be left. */
+const operations: ReadonlySet<EffectKind> = new Set([
+  'disk.snapshot',
+  'disk.restore',
+  'disk.clone',
+  'disk.export',
+  'snapshot.remove',
+]);
+
+/**
+ * Where host and log may disagree once an effect has ended: the log went another way, or it could not be undone. After work on
+ * a disk the box is looked at in any case, and so are the clones that it was to make: that is cheap next to the work.
+ */
+const toBeLookedAt = (intent: EffectIntent, view: BoxView | null): readonly BoxId[] => {
+  const { kind, boxId, args } = intent;
+  if (kind === 'disk.clone') return [boxId, ...args.clones.map((clone) => clone.boxId)];
+  return view === null || view.state === 'failed' || operations.has(kind) ? [boxId] : [];
 };
 
 const meta = (hostId: HostId) =>

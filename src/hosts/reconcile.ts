@@ -26,7 +26,8 @@ export const remedyFor = (view: BoxView | undefined, found: Observation, hostId:
     return found.kind === 'running' ? { kind: 'end', alsoDisk: false } : none;
   switch (view.state) {
     case 'running':
-      return running(view, found, 'unfreeze');
+      // While something is done to its disk the box may have to be frozen: that effect lets it go, on whichever attempt.
+      return running(view, found, view.operation === null ? 'unfreeze' : undefined);
     case 'paused':
       return running(view, found, 'freeze');
     case 'pausing':

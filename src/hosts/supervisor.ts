@@ -9,6 +9,7 @@ import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { type BoxId, commandId, type HostId } from '../kernel/ids.ts';
 import type { GuestRegistry } from './guests.ts';
 import type { HostBoxes } from './host-boxes.ts';
+import type { Leftovers } from './leftovers.ts';
 import { thaw } from './quiesce.ts';
 import { remedyFor } from './reconcile.ts';
 import type { StepLimits } from './workshop.ts';
@@ -26,6 +27,9 @@ export interface SupervisorOptions {
   readonly log: Logger;
   /** To `check` the box once nothing else works on it. */
   readonly lookAgain: (boxId: BoxId) => void;
+  readonly leftovers: Pick<Leftovers, 'clearSnapshots' | 'clearStranger' | 'clearExports'>;
+  /** Told of each box of this host that was looked at, as the log has it. */
+  readonly onView: (view: BoxView) => void;
 }
 
 /** How many boxes are looked at side by side. */
@@ -57,6 +61,7 @@ export class Supervisor {
     const checks = [
       ...placed.map((view) => () => this.#agree(view.boxId, async () => view)),
       ...others.map((boxId) => () => this.check(boxId)),
+      () => this.#clearExports(),
     ];
     for (let next = 0; next < checks.length; next += checksAtOnce)
       await Promise.all(checks.slice(next, next + checksAtOnce).map((check) => check()));
@@ -64,38 +69,55 @@ export class Supervisor {
 
   /** One box. Call it while nothing else works on it. */
   async check(boxId: BoxId): Promise<void> {
-    const { boxes } = this.#options;
-    await this.#agree(boxId, () => this.#persist('a box', () => boxes.view(boxId)));
+    await this.#agree(boxId, () => this.#viewOf(boxId));
   }
 
   async #agree(boxId: BoxId, look: () => Promise<BoxView | undefined>) {
-    const { driver, hostId, log } = this.#options;
+    const { hostId, leftovers, log, onView } = this.#options;
     try {
       const view = await look();
-      const found = await driver.observe(boxId);
-      const remedy = remedyFor(view, found, hostId);
-      if (remedy.kind !== 'none') log.debug({ boxId, state: view?.state, found, remedy }, 'box looked at');
-      switch (remedy.kind) {
-        case 'none':
-          return;
-        case 'end':
-          return await this.#end(boxId, view, remedy.alsoDisk);
-        case 'report-exit':
-          return await this.#reportExit(view, boxId, remedy.exit);
-        case 'freeze':
-        case 'unfreeze':
-          await this.#correct(boxId, found, remedy.kind);
-          return this.#watch(view, found);
-        case 'watch':
-          return this.#watch(view, found);
-        default:
-          return remedy satisfies never;
-      }
+      if (view?.placement?.hostId === hostId) onView(view);
+      await this.#remedy(boxId, view);
+      if (view === undefined) await leftovers.clearStranger(boxId);
+      else if (view.placement?.hostId === hostId) await leftovers.clearSnapshots(view);
     } catch (err) {
       if (this.#closing.signal.aborted) return;
       log.error({ err, boxId }, 'a box could not be brought into agreement with the log; it is tried again');
       void this.#pause(this.#closing.signal).then((over) => over && this.#options.lookAgain(boxId));
     }
+  }
+
+  async #remedy(boxId: BoxId, view: BoxView | undefined) {
+    const { driver, hostId, log } = this.#options;
+    const found = await driver.observe(boxId);
+    const remedy = remedyFor(view, found, hostId);
+    if (remedy.kind !== 'none') log.debug({ boxId, state: view?.state, found, remedy }, 'box looked at');
+    switch (remedy.kind) {
+      case 'none':
+        return;
+      case 'end':
+        return await this.#end(boxId, view, remedy.alsoDisk);
+      case 'report-exit':
+        return await this.#reportExit(view, boxId, remedy.exit);
+      case 'freeze':
+      case 'unfreeze':
+        await this.#correct(boxId, found, remedy.kind);
+        return this.#watch(view, found);
+      case 'watch':
+        return this.#watch(view, found);
+      default:
+        return remedy satisfies never;
+    }
+  }
+
+  #viewOf(boxId: BoxId): Promise<BoxView | undefined> {
+    return this.#persist('a box', () => this.#options.boxes.view(boxId));
+  }
+
+  async #clearExports() {
+    await this.#options.leftovers.clearExports().catch((err: unknown) => {
+      this.#options.log.error({ err }, 'what earlier exports left could not be cleared away');
+    });
   }
 
   /** Waits for the end of a box that the log says is up. */

@@ -32,6 +32,8 @@ export const limits = {
   probeTimeoutMs: 10_000,
   probeRetries: 3,
   probeStartPeriodMs: 60_000,
+  /** What is kept of the last output of a health check that failed. */
+  probeOutputBytes: 1024,
   /** Shortest interval and time limit of a health probe, and shortest limit of idle time, lifetime or a pause. */
   timerMinMs: 100,
   timerMaxMs: 365 * 24 * 60 * 60 * 1000,

@@ -20,10 +20,12 @@ import type { Capacity } from '../events/host-events.ts';
 import type { Actor } from '../events/schemas.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
 import { ArchiveShelf, type PendingImports } from '../hosts/archive-shelf.ts';
+import { BoxUses } from '../hosts/box-uses.ts';
 import { ExecKeeper } from '../hosts/exec-keeper.ts';
 import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
+import { type Appended, overheardDoor } from '../hosts/overheard-door.ts';
 import { ProgressBoard } from '../hosts/progress.ts';
 import { UsageMeter } from '../hosts/usage-meter.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
@@ -79,12 +81,14 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
   const { store, queue, log } = options;
   const teardown = new Teardown((err, what) => log.error({ err }, `${what} did not close`));
   try {
-    const { door, memory, feed, asked, tally } = openCommandSide(options, teardown);
-    const guests = new GuestRegistry(options.driver, connectGuest);
+    const { hostDoor, door, memory, feed, asked, tally } = openCommandSide(options, teardown);
+    const uses = new BoxUses(systemClock);
+    const guests = new GuestRegistry(options.driver, connectGuest, uses);
     const progress = new ProgressBoard();
     const meter = new UsageMeter(options.driver, systemClock, log);
-    const host = await joinHost(options, { door, guests, meter, progress });
+    const host = await joinHost(options, { door: hostDoor, guests, meter, progress, uses });
     asked.on('effects', (effects) => host.notice(effects));
+    asked.on('appended', (appended) => host.hear(appended));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const keeper = openKeeper(options, door, guests);
     teardown.add('execs', async () => keeper.close());
@@ -133,7 +137,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 
 /** What commands pass through, and what is told of their events. */
 const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, teardown: Teardown) => {
-  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; left: [] }>();
+  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; appended: [Appended]; left: [] }>();
   const onLeft = () => void asked.emit('left');
   const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash, onLeft });
   teardown.add('dispatcher', () => dispatcher.idle());
@@ -149,19 +153,21 @@ const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, te
     crash,
     keepStates,
   });
-  const door = meteredDoor(ownDoor, (command, answer, durationMs) => {
+  const hostDoor = meteredDoor(ownDoor, (command, answer, durationMs) => {
     if (answer !== undefined) tally.answered(command, answer);
     measure?.(command, answer, durationMs);
   });
+  // What the host submits by itself it hears of by itself.
+  const door = overheardDoor(hostDoor, (appended) => asked.emit('appended', appended));
   const tail = new LogTail(store.log, {
     ...tailOptions,
     onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),
   });
   teardown.add('log tail', () => tail.stop());
-  return { door, memory: ownDoor, feed: new LogFeed(store.log, tail), asked, tally };
+  return { hostDoor, door, memory: ownDoor, feed: new LogFeed(store.log, tail), asked, tally };
 };
 
-type HostSide = Pick<ApiSide, 'door' | 'guests' | 'meter' | 'progress'>;
+type HostSide = Pick<ApiSide, 'door' | 'guests' | 'meter' | 'progress'> & { readonly uses: BoxUses };
 
 const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
   startHost({
@@ -171,7 +177,9 @@ const joinHost = (options: PlaneOptions, side: HostSide): Promise<Host> =>
     capacity: hostCapacity(),
     boxes: directoryBoxes(options.store.boxes, defaultTenant),
     outbox: options.store.outbox,
+    execs: options.store.execs,
     clock: systemClock,
+    ids: randomIds,
     limits: defaultStepLimits,
     version: packageVersion(),
     backoff,

@@ -123,6 +123,8 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       expect(await driver.list()).toContain(to);
       await harness.writeDisk(to, 'file', 'clone');
       expect(await driver.cloneDisk(from, to, unhurried)).toEqual(made);
+      expect(await driver.diskOrigin(to)).toMatchObject({ kind: 'clone', from: from.boxId });
+      expect(await driver.diskOrigin(from.boxId)).toBeUndefined();
       await driver.removeDisk(from.boxId);
       await driver.boot(specOf(to), never);
       await driver.kill(to);
@@ -258,6 +260,7 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
           boxes: expect.arrayContaining([to]),
         });
         await driver.importDisk(to, chunksOf(await forge()), unhurried);
+        expect(await driver.diskOrigin(to)).toMatchObject({ kind: 'import' });
         expect(await fileOf(to)).toBe('hello');
         await driver.removeDisk(to);
       }

@@ -25,7 +25,7 @@ const shelved = async () => {
   const open = () =>
     new ArchiveShelf({
       driver,
-      boxes: { placedOn: async () => [], view: async (boxId) => known.get(boxId) },
+      boxes: { view: async (boxId) => known.get(boxId) },
       pending,
       placement: { hostId: hostId('hs_0123456789abcdef'), epoch: 1 },
       clock: { ...systemClock, monotonicMs: () => time.ms },

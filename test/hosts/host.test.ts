@@ -5,33 +5,20 @@ import { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
 import type { EffectQueue } from '../../src/effects/effect-queue.ts';
 import { postgresCarrier } from '../../src/effects/postgres-carrier.ts';
 import type { Exit } from '../../src/events/process.ts';
-import { GuestRegistry } from '../../src/hosts/guests.ts';
-import { type Host, type HostOptions, startHost } from '../../src/hosts/host.ts';
-import { directoryBoxes } from '../../src/hosts/host-boxes.ts';
-import { ProgressBoard } from '../../src/hosts/progress.ts';
-import { UsageMeter } from '../../src/hosts/usage-meter.ts';
-import { defaultStepLimits } from '../../src/hosts/workshop.ts';
-import { noCrash } from '../../src/kernel/crash-point.ts';
+import type { Host, HostOptions } from '../../src/hosts/host.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import {
-  type BoxId,
-  boxStream,
-  defaultTenant,
-  type HostId,
-  hostStream,
-  noVersion,
-} from '../../src/kernel/ids.ts';
+import { type BoxId, boxStream, type HostId, hostStream, noVersion } from '../../src/kernel/ids.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
-import { systemClock } from '../../src/main/system-clock.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
-import { backoff, createPlane, flakyDoor, type Plane, silent } from '../support/plane.ts';
+import { hostsOn } from '../support/host-under-test.ts';
+import { createPlane, flakyDoor, type Plane, silent } from '../support/plane.ts';
 
 let plane: Plane;
 let hostId: HostId;
 let world: SimWorld;
 let driver: SimDriver;
-const hosts: Host[] = [];
+const hosts = hostsOn(() => plane);
 
 beforeAll(async () => {
   plane = await createPlane();
@@ -46,42 +33,10 @@ beforeEach(() => {
 afterEach(async () => {
   plane.dispatching = true;
   plane.onOverdue = () => undefined;
-  for (const host of hosts.splice(0)) await host.close(1_000);
 });
 
-const start = async (options: Partial<HostOptions> = {}) => {
-  const host = await startHost({
-    hostId,
-    hostname: 'test',
-    capacity: { cpus: 1, memoryMib: 1024 },
-    driver,
-    guests: new GuestRegistry(driver, () => {
-      throw new Error('a simulated box has no guest');
-    }),
-    meter: new UsageMeter(driver, systemClock, silent),
-    door: plane.door,
-    boxes: directoryBoxes(plane.store.boxes, defaultTenant),
-    outbox: plane.store.outbox,
-    queue: plane.queue,
-    clock: systemClock,
-    log: silent,
-    crash: noCrash,
-    limits: defaultStepLimits,
-    progress: new ProgressBoard(),
-    version: '0.0.0',
-    backoff,
-    concurrency: 8,
-    leaseMs: 30_000,
-    signal: new AbortController().signal,
-    ...options,
-  });
-  hosts.push(host);
-  return host;
-};
-const stopHost = async (host: Host) => {
-  hosts.splice(hosts.indexOf(host), 1);
-  await host.close(1_000);
-};
+const start = (options: Partial<HostOptions> = {}) => hosts.start(hostId, options.driver ?? driver, options);
+const stopHost = hosts.stop;
 const runningBox = async (host: Host) => {
   const box = await plane.startingBox(hostId, host.epoch);
   return plane.until(box, 'running');

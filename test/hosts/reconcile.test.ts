@@ -73,6 +73,13 @@ describe.each(boxStates)('a box that the log says is %s', (state) => {
   });
 });
 
+test('a box that is found frozen while something is done to its disk is left to the effect that does it', () => {
+  const operation: BoxView['operation'] = { kind: 'clone', clones: [] };
+  expect(remedyFor(view('running', { operation, bracket: 'clone' }), frozen, host)).toEqual(watch);
+  expect(remedyFor(view('paused', { operation }), frozen, host)).toEqual(watch);
+  expect(remedyFor(view('running', { operation, bracket: 'clone' }), ended, host)).toEqual(exit);
+});
+
 test('a box that the log has never heard of is ended, and its disk left alone', () => {
   expect(remedyFor(undefined, runs, host)).toEqual(end);
   expect(remedyFor(undefined, ended, host)).toEqual(none);

@@ -8,10 +8,11 @@ import type { EffectContext, EffectHandlers } from '../../src/effects/effect-han
 import { postgresCarrier } from '../../src/effects/postgres-carrier.ts';
 import { EffectRunner, type RunnerOptions } from '../../src/effects/runner.ts';
 import { Sweeper } from '../../src/effects/sweeper.ts';
-import { boxOptionsSchema } from '../../src/events/box-options.ts';
+import { type BoxOptions, boxOptionsSchema } from '../../src/events/box-options.ts';
 import type { BoxView } from '../../src/events/box-view.ts';
 import type { BoxCommand } from '../../src/events/commands.ts';
 import type { EffectKind } from '../../src/events/effects.ts';
+import type { RecordedEvent } from '../../src/events/envelope.ts';
 import type { ProcessIdentity } from '../../src/events/process.ts';
 import { noCrash } from '../../src/kernel/crash-point.ts';
 import { type BoxId, boxStream, defaultTenant, type HostId, noVersion } from '../../src/kernel/ids.ts';
@@ -37,12 +38,13 @@ export interface Plane {
   /** Submits, and fails the test when the answer is a refusal. */
   submit(command: BoxCommand): Promise<BoxView>;
   /** A box whose start on `hostId` has been asked for. */
-  startingBox(hostId: HostId, epoch?: number): Promise<BoxId>;
+  startingBox(hostId: HostId, epoch?: number, options?: Partial<BoxOptions>): Promise<BoxId>;
   join(hostId: HostId): Promise<number>;
   view(boxId: BoxId): Promise<BoxView>;
   /** Waits until the box is in the state. */
   until(boxId: BoxId, state: BoxView['state']): Promise<BoxView>;
   eventTypes(boxId: BoxId): Promise<string[]>;
+  events(boxId: BoxId): Promise<readonly RecordedEvent[]>;
   runner(hostId: HostId, handlers: Partial<EffectHandlers>, options?: Partial<RunnerOptions>): EffectRunner;
   close(): Promise<void>;
 }
@@ -96,9 +98,9 @@ export const createPlane = async (): Promise<Plane> => {
     dispatching: true,
     onOverdue: () => undefined,
     submit,
-    startingBox: async (hostId, epoch = 1) => {
+    startingBox: async (hostId, epoch = 1, options = {}) => {
       const boxId = randomIds.boxId();
-      await submit({ type: 'box.create', boxId, name: boxId, options: boxOptionsSchema.parse({}) });
+      await submit({ type: 'box.create', boxId, name: boxId, options: boxOptionsSchema.parse(options) });
       await submit({ type: 'box.start', boxId, placement: { hostId, epoch } });
       return boxId;
     },
@@ -117,8 +119,8 @@ export const createPlane = async (): Promise<Plane> => {
         const now = await view(boxId);
         return now.state === state && now;
       }),
-    eventTypes: async (boxId) =>
-      (await store.log.readStream(boxStream(boxId), noVersion, 100)).map(({ type }) => type),
+    eventTypes: async (boxId) => (await plane.events(boxId)).map(({ type }) => type),
+    events: (boxId) => store.log.readStream(boxStream(boxId), noVersion, 100),
     runner: (hostId, handlers, options = {}) => {
       const runner = new EffectRunner({
         hostId,

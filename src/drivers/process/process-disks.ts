@@ -10,8 +10,16 @@ import {
 } from '../../kernel/ids.ts';
 import type { ArchiveManifestInput } from '../box-archive/manifest.ts';
 import { noDisk, noSnapshot, otherDisk } from '../disk-errors.ts';
-import { diskCopySchema } from '../disk-records.ts';
-import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from '../disks.ts';
+import { diskCopySchema, originSchema } from '../disk-records.ts';
+import type {
+  DiskCopy,
+  DiskKeeper,
+  DiskOrigin,
+  DiskSource,
+  DiskWork,
+  ExportFigures,
+  ImportedArchive,
+} from '../disks.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import { flushFileSystem, TreeCopier } from './copy-tree.ts';
 import type { DiskContext } from './disk-context.ts';
@@ -133,11 +141,16 @@ export class ProcessDisks implements DiskKeeper {
         this.#context,
         to,
         staged,
-        { kind: 'clone', snapshotId: from.snapshotId, made },
+        { kind: 'clone', from: from.boxId, snapshotId: from.snapshotId, made },
         work.signal,
       );
       return made;
     });
+  }
+
+  async diskOrigin(boxId: BoxId): Promise<DiskOrigin | undefined> {
+    const box = this.#context.layout.box(boxId);
+    return (await isThere(box.disk)) ? readRecord(box.origin, originSchema) : undefined;
   }
 
   exportDisk(
