@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor, CommandMeta } from '../commands/door.ts';
@@ -54,6 +55,7 @@ export class ExecKeeper {
 
   constructor(options: ExecKeeperOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal); // one for each exec that is waited for
   }
 
   /** A program that runs as `pid`. */
