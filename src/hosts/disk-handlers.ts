@@ -14,7 +14,7 @@ export const snapshotHandler =
   (shop: Workshop): EffectHandler<'disk.snapshot'> =>
   async ({ snapshotId, plan }, context) => {
     const { result, bracket } = await keep(shop, context, plan, { snapshotId });
-    context.crash('snapshot.kept', context.intent.kind);
+    context.crash('snapshot.done', context.intent.kind);
     return { bracket, ...result };
   };
 

@@ -30,7 +30,7 @@ export const diskCrashPoints = [
   'bracket.paused',
   'bracket.copied',
   'bracket.resumed',
-  'snapshot.kept',
+  'snapshot.done',
   'clone.some',
   'clone.all',
   'export.written',

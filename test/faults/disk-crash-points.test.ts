@@ -32,7 +32,7 @@ const crashes: readonly [point: (typeof diskCrashPoints)[number], kind: Kind][] 
   ['bracket.resumed', 'snapshot'],
   ['bracket.resumed', 'clone'],
   ['bracket.resumed', 'export'],
-  ['snapshot.kept', 'snapshot'],
+  ['snapshot.done', 'snapshot'],
   ['clone.some', 'clone'],
   ['export.written', 'export'],
   ['clone.all', 'clone'],
