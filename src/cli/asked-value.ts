@@ -57,15 +57,15 @@ const verbs: Readonly<Record<string, Verb>> = {
     takes: oneName('[name]'),
     asked: (given) => ({ $case: 'rename', value: { name: nameOf(given) } }),
   },
-  snapshot: {
+  'snapshot create': {
     takes: oneName('[name]', 0),
     asked: (given) => ({ $case: 'snapshot', value: { name: nameOf(given) } }),
   },
-  'snapshot-rm': {
+  'snapshot rm': {
     takes: oneName('[snapshot]'),
     asked: (given) => ({ $case: 'removeSnapshot', value: { snapshot: nameOf(given) } }),
   },
-  restore: {
+  'snapshot restore': {
     takes: oneName('[snapshot]'),
     asked: (given) => ({ $case: 'restore', value: { snapshot: nameOf(given) } }),
   },
@@ -88,7 +88,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
 };
 
-/** The commands that can be asked about. */
+/** The commands that can be asked about, in the words that the CLI has for them. */
 export const askable = Object.keys(verbs);
 
 const flagNames: Readonly<Record<keyof AskedFlags, string>> = {
@@ -99,13 +99,12 @@ const flagNames: Readonly<Record<keyof AskedFlags, string>> = {
   autoStart: '--no-auto-start',
 };
 
-export const askedValue = (
-  faults: FlagFaults,
-  verb: string,
-  names: readonly string[],
-  flags: AskedFlags,
-): Asked => {
-  const found = verbs[verb];
+/** `words`: the command, which may be of two words, and its arguments. */
+export const askedValue = (faults: FlagFaults, words: readonly string[], flags: AskedFlags): Asked => {
+  const length = askable.includes(words.slice(0, 2).join(' ')) ? 2 : 1;
+  const verb = words.slice(0, length).join(' ');
+  const names = words.slice(length);
+  const found = askable.includes(verb) ? verbs[verb] : undefined;
   if (found === undefined) {
     faults.add('<command>', `must be one of ${askable.join(', ')}, not ${JSON.stringify(verb)}`);
     return { $case: 'start', value: nothing };

@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
 
+/** How streams are named. */
+export const streamNames = 'box/…, exec/…, copy/… or host/…';
+
 /** Collects an option that may be given several times. */
 export const repeatable = (value: string, earlier: readonly string[] = []): readonly string[] => [
   ...earlier,

@@ -333,9 +333,9 @@ describe('explain', () => {
     await run('explain', 'web', 'pause', '--max-duration', '1h30m');
     await run('explain', 'web', 'restart', '-t', '3');
     await run('explain', 'web', 'rename', 'other');
-    await run('explain', 'web', 'snapshot');
-    await run('explain', 'web', 'snapshot-rm', 'old');
-    await run('explain', 'web', 'restore', 'old');
+    await run('explain', 'web', 'snapshot', 'create');
+    await run('explain', 'web', 'snapshot', 'rm', 'old');
+    await run('explain', 'web', 'snapshot', 'restore', 'old');
     await run('explain', 'web', 'clone', '-n', '2');
     await run('explain', 'web', 'export');
     expect(asked.map(({ command }) => command)).toMatchObject([
@@ -364,6 +364,10 @@ describe('explain', () => {
     [['rename'], '[name]'],
     [['rename', 'a', 'b'], '[name]'],
     [['stop', '-n', '2'], '--count'],
+    [['snapshot'], '<command>'],
+    [['snapshot', 'keep'], '<command>'],
+    [['snapshot', 'rm'], '[snapshot]'],
+    [['toString'], '<command>'],
   ])('refuses %j, naming what is wrong', async (words, field) => {
     const { run, asked } = await explaining({ $case: 'alreadySo', value: {} });
     expect(await run('explain', 'web', ...words)).toMatchObject({

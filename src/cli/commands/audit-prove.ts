@@ -4,7 +4,7 @@ import { proveEvent } from '../../audit/prove-event.ts';
 import { keyRingOf, textOf, withSource, writeTo } from '../audit-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { FlagFaults } from '../flag-values.ts';
-import { repeatable, withExamples } from '../flags.ts';
+import { repeatable, streamNames, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import type { ServeFlags } from '../serve-options.ts';
 import type { ServerCommands } from '../server-commands.ts';
@@ -21,7 +21,7 @@ export const auditProveCommand = (io: CliIo, server: ServerCommands): Command =>
     addDatabaseFlags(
       new Command('prove')
         .description('write the proof that an event was in the log when a checkpoint was signed')
-        .argument('<box>', 'its name or id, or a stream: box/…, exec/… or host/…')
+        .argument('<box>', `its name or id, or a stream: ${streamNames}`)
         .argument('<version>', 'of the event in the stream: 1, 2, …')
         .option('-o, --out <file>', 'file to write (else standard output)'),
     ).action((box: string, version: string, flags: ProveFlags) =>

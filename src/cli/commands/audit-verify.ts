@@ -12,7 +12,7 @@ import { verifyStream } from '../../audit/verify-stream.ts';
 import { checkpointIn, keyRingOf, withSource } from '../audit-run.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { FlagFaults } from '../flag-values.ts';
-import { repeatable, withExamples } from '../flags.ts';
+import { repeatable, streamNames, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { grouped, ProgressBar } from '../progress-bar.ts';
 import { verdictJson, verdictLines } from '../render-audit.ts';
@@ -36,7 +36,7 @@ export const auditVerifyCommand = (io: CliIo, server: ServerCommands): Command =
         .description(
           'check every hash, checkpoint and signature; exit 1 if anything was changed, 2 if archives were not given',
         )
-        .argument('[box]', 'only this box (name or id), or a stream: box/…, exec/… or host/…')
+        .argument('[box]', `only this box (name or id), or a stream: ${streamNames}`)
         .option('--file <export>', 'an export instead of a database')
         .option('--key <file>', 'trust this public key, not those that the log names; repeatable', repeatable)
         .option(

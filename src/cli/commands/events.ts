@@ -4,7 +4,7 @@ import { BoxledgerError } from '../../kernel/errors.ts';
 import { boxIdPattern, streamIdPattern } from '../../kernel/ids.ts';
 import type { Event } from '../../sdk/client.ts';
 import { openArchivedEvents } from '../archived-events.ts';
-import { addConnectionFlags, repeatable, withExamples } from '../flags.ts';
+import { addConnectionFlags, repeatable, streamNames, withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { eventJson } from '../json-forms.ts';
 import { eventLine } from '../render-event.ts';
@@ -28,7 +28,7 @@ export const eventsCommand = (io: CliIo): Command => {
       '--since <cursor>',
       'only what came after this cursor; --json prints one with each event of all boxes',
     )
-    .option('--stream <id>', 'only this stream: box/…, exec/… or host/…')
+    .option('--stream <id>', `only this stream: ${streamNames}`)
     .option(
       '--archive <dir>',
       'read what has left the database from the files in this directory, and go on from there; repeatable',
@@ -49,7 +49,7 @@ const events = (io: CliIo, box: string | undefined, flags: EventsFlags) =>
     read: (faults) => {
       if (flags.stream === undefined) return;
       if (!streamIdPattern.test(flags.stream))
-        faults.add('--stream', 'must be box/…, exec/… or host/… with a whole id');
+        faults.add('--stream', `must be ${streamNames} with a whole id`);
       if (box !== undefined) faults.add('--stream', 'cannot be had with a box');
     },
     work: async (session) => {

@@ -103,7 +103,7 @@ const explainCommand = (io: CliIo): Command => {
       inSession(io, flags, {
         name: 'explain',
         read: (faults) => ({
-          asked: askedValue(faults, verb, given, flags),
+          asked: askedValue(faults, [verb, ...given], flags),
           expectedVersion: mutationValue(faults, flags).expectedVersion,
         }),
         work: async ({ client, signal, json, output }, { asked, expectedVersion }) => {
@@ -118,7 +118,7 @@ const explainCommand = (io: CliIo): Command => {
     command,
     'boxledger explain web stop',
     'boxledger explain web rm -f --json',
-    'boxledger explain web snapshot before-upgrade',
+    'boxledger explain web snapshot create before-upgrade',
     'boxledger explain web exec -- ls -l',
   );
 };
