@@ -21,7 +21,7 @@ import { expectReplayEqualsHeads } from '../support/replay.ts';
 import { createDataDir, type DataDir, processesOf, startServer, type TestServer } from '../support/server.ts';
 
 /**
- * What went wrong in systems of this kind, by the numbers that box-lifecycle gives them. Where the tests of each are:
+ * What went wrong in systems of this kind, by the numbers that docs/box-lifecycle.md gives them. Where the tests of each are:
  * test/tidy/went-wrong.test.ts.
  */
 

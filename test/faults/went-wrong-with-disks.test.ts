@@ -11,7 +11,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { type DiskOrders, openDiskOrders } from '../support/disk-orders.ts';
 import { createDataDir, type DataDir, processesOf, startServer, type TestServer } from '../support/server.ts';
 
-/** What went wrong in systems of this kind, by the numbers that box-lifecycle gives them: those that are about disks. */
+/** What went wrong in systems of this kind, by the numbers that docs/box-lifecycle.md gives them: those that are about disks. */
 
 let database: TestDatabase;
 let dataDir: DataDir;

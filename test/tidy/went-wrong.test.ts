@@ -5,7 +5,7 @@ const elsewhere = 'test/faults/went-wrong-elsewhere.test.ts';
 const withDisks = 'test/faults/went-wrong-with-disks.test.ts';
 const ends = 'test/faults/box-ends.test.ts';
 
-/** What went wrong in systems of this kind, as box-lifecycle numbers it, and the tests by name that it does not here. */
+/** What went wrong in systems of this kind, as docs/box-lifecycle.md numbers it, and the tests by name that it does not here. */
 const wentWrong: readonly [number: number, what: string, tests: readonly [file: string, title: string][]][] =
   [
     [

@@ -8,7 +8,7 @@
  *    be reached, so `box.removed` follows in the same append.
  * 3. One thing at a time is done to a disk. A box that runs, is paused, stopped or failed is `idle` or in an operation, which is
  *    an in-between state of its own within it; while a box runs, the operation holds its processes (the bracket).
- * 4. Tags are the cells of the table in box-lifecycle.md where a command changes nothing ("already so") and its column
+ * 4. Tags are the cells of the table in docs/box-lifecycle.md where a command changes nothing ("already so") and its column
  *    for exec and copy. Whatever has neither a transition nor a tag is refused.
  */
 import { assign, setup } from 'xstate';

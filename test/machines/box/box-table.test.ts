@@ -1,64 +1,54 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { boxStates } from '../../../src/events/box-view.ts';
 import { admitExec } from '../../../src/machines/box/admit-exec.ts';
 import { boxAggregate } from '../../../src/machines/box/box-aggregate.ts';
 import { type Answer, command, historyOf, keptSnapshot, Story, withSnapshots } from './story.ts';
 
-/**
- * The table of box-lifecycle.md. An arrow names every state that is gone through; "recorded": an event was appended and the
- * state is the same; "in bracket", "held", "begun": an operation on the disk is asked for, with the processes held for it,
- * while nothing writes, or where that does not matter. The document has no row for `removing`: it is taken as `stopping` is, at
- * rest and on its way out.
- */
-const table = `
-| state      | start              | stop       | pause      | resume     | exec, copy             | remove               | remove with force    | restart    | rename    | snapshot   | clone      | export     | restore   | remove snapshot |
-| ---------- | ------------------ | ---------- | ---------- | ---------- | ---------------------- | -------------------- | -------------------- | ---------- | --------- | ---------- | ---------- | ---------- | --------- | --------------- |
-| configured | → starting         | already so | refused    | refused    | starts first / refused | → removing → removed | → removing → removed | → starting | recorded  | refused    | refused    | refused    | refused   | refused         |
-| starting   | already so         | → stopping | refused    | refused    | waits                  | refused              | → stopping           | already so | recorded  | refused    | refused    | refused    | refused   | refused         |
-| running    | already so         | → stopping | → pausing  | already so | runs                   | refused              | → stopping           | → stopping | recorded  | in bracket | in bracket | in bracket | refused   | begun           |
-| pausing    | refused            | → stopping | already so | refused    | refused                | refused              | → stopping           | → stopping | recorded  | refused    | refused    | refused    | refused   | refused         |
-| resuming   | refused            | → stopping | refused    | already so | refused                | refused              | → stopping           | → stopping | recorded  | refused    | refused    | refused    | refused   | refused         |
-| paused     | refused: resume it | → stopping | already so | → resuming | refused                | refused              | → stopping           | → stopping | recorded  | held       | held       | held       | refused   | begun           |
-| stopping   | refused            | already so | refused    | refused    | refused                | refused              | recorded             | refused    | recorded  | refused    | refused    | refused    | refused   | refused         |
-| stopped    | → starting         | already so | refused    | refused    | starts first / refused | → removing           | → removing           | → starting | recorded  | held       | held       | held       | begun     | begun           |
-| failed     | → starting         | already so | refused    | refused    | refused                | → removing           | → removing           | → starting | recorded  | held       | held       | held       | begun     | begun           |
-| lost       | refused            | recorded   | refused    | refused    | refused                | refused              | → removing → removed | refused    | recorded  | refused    | refused    | refused    | refused   | refused         |
-| removing   | refused            | already so | refused    | refused    | refused                | already so           | already so           | refused    | refused   | refused    | refused    | refused    | refused   | refused         |
-| removed    | not found          | not found  | not found  | not found  | not found              | already so           | already so           | not found  | not found | not found  | not found  | not found  | not found | not found       |
-`;
-
-const cells = (line: string) =>
-  line
-    .split('|')
-    .slice(1, -1)
-    .map((cell) => cell.trim());
-const [, ...rows] = table
-  .trim()
-  .split('\n')
-  .filter((line) => !line.startsWith('| ---'))
-  .map(cells);
 const columns = [
   'start',
   'stop',
+  'restart',
   'pause',
   'resume',
   'exec, copy',
-  'remove',
-  'forceRemove',
-  'restart',
   'rename',
+  'remove',
+  'remove with force',
   'snapshot',
   'clone',
   'export',
   'restore',
-  'removeSnapshot',
+  'remove snapshot',
 ] as const;
+type Column = (typeof columns)[number];
+
+/** The tables of the document, as `state: column` to what the cell says. */
+const cells = new Map<string, string>();
+const cellsOf = (line: string) => {
+  const parts = line.split('|').slice(1, -1);
+  return parts.map((part) => part.trim());
+};
+const document = readFileSync(new URL('../../../docs/box-lifecycle.md', import.meta.url), 'utf8');
+for (const table of document.split('\n\n').filter((part) => part.startsWith('| state |'))) {
+  const [[, ...heads] = [], , ...rows] = table.split('\n').map(cellsOf);
+  for (const [state, ...words] of rows)
+    for (const [index, head] of heads.entries()) {
+      const same = head === 'snapshot, clone, export' ? head.split(', ') : [head];
+      for (const column of same) cells.set(`${state}: ${column}`, words[index] ?? '');
+    }
+}
+
+const commandOf = (column: Exclude<Column, 'exec, copy'>) => {
+  if (column === 'remove with force') return command.forceRemove;
+  return column === 'remove snapshot' ? command.removeSnapshot : command[column];
+};
 
 /** Every box here has a snapshot, if it has a disk. */
 const withSnapshot = (state: keyof typeof historyOf): Story =>
   Story.of(...withSnapshots(historyOf[state], keptSnapshot));
 
-/** An answer in the words of the table. */
+/** An answer in the words of the document. */
 const wordsFor = (story: Story, answer: Answer): string => {
   switch (answer.kind) {
     case 'already-so':
@@ -96,28 +86,27 @@ const execCell = (story: Story, autoStart: boolean): string => {
 };
 
 describe('every state × every command', () => {
-  test('the table has a row for each state of the statechart', () => {
-    expect(rows.map(([state]) => state).sort()).toEqual([...boxStates].sort());
+  test('the document has a cell for each state of the statechart and each command, and no other', () => {
+    const all = boxStates.flatMap((state) => columns.map((column) => `${state}: ${column}`));
+    expect([...cells.keys()].sort()).toEqual(all.sort());
   });
 
   describe.each(boxStates)('a box that is %s', (state) => {
-    const row = rows.find(([name]) => name === state) ?? [];
-    test.each(columns.map((column, index) => [column, row[index + 1]]))('%s: %s', (column, expected) => {
-      const story = withSnapshot(state);
-      expect(story.view.state).toBe(state);
-      if (column === 'exec, copy') {
-        const [auto, manual] = [execCell(story, true), execCell(story, false)];
-        expect(auto === manual ? auto : `${auto} / ${manual}`).toBe(expected);
-        return;
-      }
-      const context = { now: story.tick(), version: story.version, tenant: story.view.tenant };
-      const answer = boxAggregate.decide(
-        story.state,
-        command[column as keyof typeof command], // the column is one of the commands: the only other was dealt with
-        context,
-      );
-      expect(wordsFor(story, answer)).toBe(expected);
-    });
+    test.each(columns.map((column) => [column, cells.get(`${state}: ${column}`)] as const))(
+      '%s: %s',
+      (column, expected) => {
+        const story = withSnapshot(state);
+        expect(story.view.state).toBe(state);
+        if (column === 'exec, copy') {
+          const [auto, manual] = [execCell(story, true), execCell(story, false)];
+          expect(auto === manual ? auto : `${auto} / ${manual}`).toBe(expected);
+          return;
+        }
+        const context = { now: story.tick(), version: story.version, tenant: story.view.tenant };
+        const answer = boxAggregate.decide(story.state, commandOf(column), context);
+        expect(wordsFor(story, answer)).toBe(expected);
+      },
+    );
 
     test('create: it exists already', () => {
       expect(Story.of(...historyOf[state]).when(command.create)).toMatchObject({
