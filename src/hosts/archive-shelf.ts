@@ -33,7 +33,7 @@ interface UnpackedArchive {
   readonly placement: Placement;
 }
 
-/** How long an archive is kept that nobody has fetched: its caller went away, or the server did, while it was made. */
+/** How long an archive is kept whose caller went away while it was made. What an earlier server left goes at the start (leftovers.ts). */
 const keepUnfetchedMs = 15 * 60_000;
 const sweepIntervalMs = 60_000;
 

@@ -1,4 +1,6 @@
-/** Every bound that the system keeps, by name. Units are in the names; "bytes" of text are bytes of UTF-8. */
+/**
+ * Every bound on what a caller may ask for, and the times and sizes that the service itself keeps to with boxes, by name. Units are in the names; "bytes" of text are bytes of UTF-8.
+ */
 export const limits = {
   boxNameMaxBytes: 63,
   tenantMaxBytes: 63,

@@ -4,7 +4,7 @@ import type { BoxId, ExportId, SnapshotId } from '../../kernel/ids.ts';
 /**
  * Where things lie below the data directory:
  *
- *     boxes/ID/disk            the box's home directory, `/home/box` inside: all of the box that lasts
+ *     boxes/ID/disk            the box's home directory, `/home/box` inside
  *     boxes/ID/disk.replaced   the disk until the one that a restore puts in its place is there (see staging.ts)
  *     boxes/ID/origin.json     of what the disk was made, unless it began empty
  *     boxes/ID/snapshots/ID/   a disk as it once was, and its figures
