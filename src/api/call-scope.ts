@@ -25,7 +25,8 @@ export interface CallScope extends Disposable {
 /** What is kept of the time to a deadline for saying that it has passed, and what the box's state then is. */
 const answerShare = 0.1;
 const answerMaxMs = 500;
-const timerMaxMs = 2 ** 31 - 1;
+/** What a timer of Node's can wait at most. */
+const nodeTimerMaxMs = 2 ** 31 - 1;
 
 export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortSignal): CallScope => {
   const own = new AbortController();
@@ -54,7 +55,7 @@ export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortS
 };
 
 const abortAfter = (controller: AbortController, ms: number): NodeJS.Timeout | undefined =>
-  ms > timerMaxMs
+  ms > nodeTimerMaxMs
     ? undefined
     : setTimeout(
         () => controller.abort(new BoxledgerError('DeadlineExceeded', 'The time for the call is over.')),

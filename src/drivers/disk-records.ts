@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { copyMethodSchema } from '../events/disk-operations.ts';
 import { boxIdSchema, snapshotIdSchema } from '../events/schemas.ts';
 import { manifestSchema } from './box-archive/manifest.ts';
 
@@ -7,7 +8,7 @@ import { manifestSchema } from './box-archive/manifest.ts';
 const sizeSchema = z.int().nonnegative();
 
 export const diskCopySchema = z.strictObject({
-  copy: z.enum(['reflink', 'copy', 'chain']),
+  copy: copyMethodSchema,
   sizeBytes: sizeSchema,
 });
 
@@ -23,7 +24,7 @@ export const importedArchiveSchema = z.strictObject({
 });
 
 /** Of what a disk was made. */
-export const originSchema = z.discriminatedUnion('kind', [
+export const diskOriginSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('clone'),
     from: boxIdSchema,
@@ -32,4 +33,4 @@ export const originSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('import'), made: importedArchiveSchema }),
 ]);
-export type Origin = z.infer<typeof originSchema>;
+export type DiskOrigin = z.infer<typeof diskOriginSchema>;

@@ -2,6 +2,7 @@ import type { CopyMethod } from '../events/disk-operations.ts';
 import type { BoxId, ExportId, SnapshotId } from '../kernel/ids.ts';
 import type { ArchiveManifestInput } from './box-archive/manifest.ts';
 import type { ArchiveFigures } from './box-archive/read-archive.ts';
+import type { DiskOrigin } from './disk-records.ts';
 
 export interface DiskCopy {
   readonly copy: CopyMethod;
@@ -78,8 +79,6 @@ export interface DiskKeeper {
     work: DiskWork & { readonly maxBytes?: number | undefined },
   ): Promise<ImportedArchive>;
 }
-
-export type DiskOrigin = { readonly kind: 'clone'; readonly from: BoxId } | { readonly kind: 'import' };
 
 export interface DiskSource {
   readonly boxId: BoxId;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BoxId, type ExportId, snapshotId as parseSnapshotId, type SnapshotId } from '../kernel/ids.ts';
+import { KeyedLock } from '../kernel/keyed-lock.ts';
 import { limits } from '../kernel/limits.ts';
 import { strangeTarget } from './box-archive/bad-archive.ts';
 import type { ChecksumList } from './box-archive/checksums.ts';
@@ -9,16 +10,8 @@ import { type ArchiveSink, readArchive } from './box-archive/read-archive.ts';
 import type { EntryHead } from './box-archive/tar-head.ts';
 import { type SourceEntry, writeArchive } from './box-archive/write-archive.ts';
 import { boxRuns, noDisk, noExport, noSnapshot, otherDisk } from './disk-errors.ts';
-import type {
-  DiskCopy,
-  DiskKeeper,
-  DiskOrigin,
-  DiskSource,
-  DiskWork,
-  ExportFigures,
-  ImportedArchive,
-} from './disks.ts';
-import { KeyedLock } from './keyed-lock.ts';
+import type { DiskOrigin } from './disk-records.ts';
+import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from './disks.ts';
 import { hasEnded, type SimDisk, type SimWorld } from './sim-world.ts';
 
 export type SimDiskOperation = 'snapshotDisk' | 'restoreDisk' | 'cloneDisk' | 'exportDisk' | 'importDisk';
@@ -126,7 +119,7 @@ export class SimDisks implements DiskKeeper {
       if (origin?.kind === 'import') return { result: origin.made, bytes: origin.made.archiveBytes };
       if (origin !== null) throw otherDisk(boxId);
       const unpacking = new SimUnpacking();
-      const options = { maxBytes: work.maxBytes ?? limits.archiveDiskBytesMax, signal: work.signal };
+      const options = { maxBytes: work.maxBytes ?? limits.boxArchiveDiskBytesMax, signal: work.signal };
       const figures = await readArchive(archive, options, unpacking);
       const made = { ...figures, sizeBytes: figures.manifest.disk.bytes };
       work.signal.throwIfAborted();

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import { KeyedLock } from '../kernel/keyed-lock.ts';
 import { boxRuns } from './disk-errors.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from './driver.ts';
 import { ForwardedDisks } from './forwarded-disks.ts';
-import { KeyedLock } from './keyed-lock.ts';
 import { type SimDiskOperation, SimDisks } from './sim-disks.ts';
 import { hasEnded, killed, type SimBox, SimWorld } from './sim-world.ts';
 

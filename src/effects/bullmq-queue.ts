@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { effectIdSchema } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { EffectId, HostId } from '../kernel/ids.ts';
-import type { Consumer, DeliveryAnswer, EffectQueue } from './effect-queue.ts';
+import type { DeliveryAnswer, DeliveryLoop, EffectQueue } from './effect-queue.ts';
 import type { DueEffect } from './outbox.ts';
 
 /**
@@ -15,8 +15,8 @@ import type { DueEffect } from './outbox.ts';
  * 1. A job is an effect's id and nothing more; the outbox knows the rest.
  * 2. A job is removed as soon as it is answered, so that the same effect can be enqueued again, and nothing is kept.
  * 3. BullMQ retries nothing: one attempt. Retries, back-off and deadlines belong to the runner and the outbox.
- * 4. A host has one consumer. Jobs that are active when it begins belong to one that died, and are delivered again at
- *    once; should a consumer die unseen, its jobs come again when their lock has run out.
+ * 4. A host has one delivery loop. Jobs that are active when it begins belong to one that died, and are delivered again at
+ *    once; should a loop die unseen, its jobs come again when their lock has run out.
  */
 
 /** The only difference between the backends. */
@@ -41,9 +41,9 @@ export type JobWorker = Pick<Worker, 'close'> & {
 
 export interface BullmqQueueOptions {
   readonly log: Logger;
-  /** How long a job stays with a consumer that gives no sign of life. Too short is harmless: claims decide who works. */
+  /** How long a job stays with a loop that gives no sign of life. Too short is harmless: claims decide who works. */
   readonly lockMs?: number;
-  /** How often jobs are looked for whose consumer gave no sign of life. */
+  /** How often jobs are looked for whose loop gave no sign of life. */
   readonly stalledCheckMs?: number;
   /** After this time without an answer from the queue, enqueueing has failed. */
   readonly enqueueTimeoutMs?: number;
@@ -58,7 +58,7 @@ const cutShortDelayMs = 100;
 /** Between two tries to put a job off while the queue is away. */
 const postponeRetryMs = 250;
 
-/** How many deaths of its consumers a job survives: as many as the backends can count to, or nearly. */
+/** How many deaths of its loops a job survives: as many as the backends can count to, or nearly. */
 const stalledMax = 1_000_000_000;
 
 const nameOf = (hostId: HostId) => `effects-${hostId}`;
@@ -72,7 +72,7 @@ export class BullmqEffectQueue implements EffectQueue {
   readonly #stalledCheckMs: number;
   readonly #enqueueTimeoutMs: number;
   readonly #queues = new Map<HostId, JobQueue>();
-  readonly #consumers = new Set<Consumer>();
+  readonly #loops = new Set<DeliveryLoop>();
   #closed = false;
 
   constructor(carrier: QueueCarrier, options: BullmqQueueOptions) {
@@ -101,7 +101,7 @@ export class BullmqEffectQueue implements EffectQueue {
     hostId: HostId,
     concurrency: number,
     deliver: (effectId: EffectId) => Promise<DeliveryAnswer>,
-  ): Promise<Consumer> {
+  ): Promise<DeliveryLoop> {
     await this.#takeOver(hostId);
     const underWay = new Set<() => void>();
     const closing = new AbortController();
@@ -127,14 +127,14 @@ export class BullmqEffectQueue implements EffectQueue {
         removeOnFail: { count: 0 },
       },
     );
-    worker.on('error', this.#reporter(hostId, 'consumer'));
+    worker.on('error', this.#reporter(hostId, 'delivery loop'));
     try {
       await worker.waitUntilReady();
     } catch (error) {
       await worker.close(true);
       throw unavailable(error);
     }
-    const consumer: Consumer = {
+    const loop: DeliveryLoop = {
       close: async (timeoutMs) => {
         const timer = setTimeout(() => {
           for (const cutShort of underWay) cutShort();
@@ -142,15 +142,15 @@ export class BullmqEffectQueue implements EffectQueue {
         }, timeoutMs);
         await worker.close();
         clearTimeout(timer);
-        this.#consumers.delete(consumer);
+        this.#loops.delete(loop);
       },
     };
-    this.#consumers.add(consumer);
-    return consumer;
+    this.#loops.add(loop);
+    return loop;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close(0)));
+    await Promise.all([...this.#loops].map((loop) => loop.close(0)));
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
     this.#closed = true;
@@ -228,7 +228,7 @@ export class BullmqEffectQueue implements EffectQueue {
   }
 
   /** A closed queue still hears of its connections, and what happens to those is of no interest any more. */
-  #reporter(hostId: HostId, side: 'consumer' | 'producer') {
+  #reporter(hostId: HostId, side: 'delivery loop' | 'producer') {
     return (err: Error) => {
       if (!this.#closed) this.#log.warn({ err, hostId }, `effect queue: ${side}`);
     };

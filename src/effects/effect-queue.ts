@@ -4,7 +4,7 @@ import type { DueEffect } from './outbox.ts';
 /** What a delivery asks of the queue in return: `later` delivers the same effect again after so many milliseconds. */
 export type DeliveryAnswer = { readonly kind: 'done' } | { readonly kind: 'later'; readonly delayMs: number };
 
-export interface Consumer {
+export interface DeliveryLoop {
   /** Takes no more deliveries and waits for those under way, at most `timeoutMs`. */
   close(timeoutMs: number): Promise<void>;
 }
@@ -20,6 +20,6 @@ export interface EffectQueue {
     hostId: HostId,
     concurrency: number,
     deliver: (effectId: EffectId) => Promise<DeliveryAnswer>,
-  ): Promise<Consumer>;
+  ): Promise<DeliveryLoop>;
   close(): Promise<void>;
 }

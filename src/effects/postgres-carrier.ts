@@ -40,13 +40,13 @@ const backend: BackendFactory<PostgresQueueBackend, PostgresConnectionOptions> =
 /** A bulk makes temporary tables, which costs as much as adding this many, and leaves its traces in the catalogs. */
 const singlesMax = 16;
 
-/** A consumer listens on one connection and works on the others. */
-const consumerPoolSize = 4;
+/** A delivery loop listens on one connection and works on the others. */
+const loopPoolSize = 4;
 const producerPoolSize = 4;
 
 /**
  * BullMQ on Postgres: nothing to install. Its connections are its own, so that its transactions never wait for ours, and
- * each consumer has a pool to itself. Creates or migrates the schema, unless that is done: who only works the queue may not.
+ * each delivery loop has a pool to itself. Creates or migrates the schema, unless that is done: who only works the queue may not.
  */
 export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCarrier> => {
   const pools = new Set<pg.Pool>();
@@ -68,7 +68,7 @@ export const postgresCarrier = async (url: string, log: Logger): Promise<QueueCa
   return {
     queue: (name, options) => new Queue(name, { ...options, connection: asBullmqPool(producer) }, backend),
     worker: (name, processor, options) => {
-      const pool = open(consumerPoolSize);
+      const pool = open(loopPoolSize);
       const worker = new Worker(name, processor, { ...options, connection: asBullmqPool(pool) }, backend);
       worker.on('closed', () => void end(pool));
       return worker;

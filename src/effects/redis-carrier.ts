@@ -15,7 +15,7 @@ const producing: Options = {
   maxRetriesPerRequest: 1,
   enableOfflineQueue: false,
 };
-/** A consumer waits for as long as it takes: it has nothing else to do. */
+/** A delivery loop waits for as long as it takes: it has nothing else to do. */
 const consuming: Options = { maxRetriesPerRequest: null };
 
 const retryStrategy = (attempt: number) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000);

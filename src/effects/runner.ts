@@ -13,7 +13,7 @@ import { type Backoff, backoffMs } from './backoff.ts';
 import { BoxLanes } from './box-lanes.ts';
 import { carryOut, failed } from './carry-out.ts';
 import type { EffectHandlers } from './effect-handler.ts';
-import type { Consumer, DeliveryAnswer, EffectQueue } from './effect-queue.ts';
+import type { DeliveryAnswer, DeliveryLoop, EffectQueue } from './effect-queue.ts';
 import { HeldClaim } from './held-claim.ts';
 import type { ClaimedEffect, Outbox } from './outbox.ts';
 import { settleCommand } from './settle-command.ts';
@@ -57,7 +57,7 @@ export class EffectRunner {
   readonly #options: RunnerOptions;
   readonly #lanes = new BoxLanes();
   readonly #held = new Set<HeldClaim>();
-  #consumer: Consumer | undefined;
+  #loop: DeliveryLoop | undefined;
   #closing = false;
 
   constructor(options: RunnerOptions) {
@@ -67,7 +67,7 @@ export class EffectRunner {
   /** Begins to take deliveries. Throws `Unavailable` when the queue cannot be had. */
   async start(): Promise<void> {
     const { queue, hostId, concurrency } = this.#options;
-    this.#consumer = await queue.consume(hostId, concurrency, (effectId) => this.#deliver(effectId));
+    this.#loop = await queue.consume(hostId, concurrency, (effectId) => this.#deliver(effectId));
   }
 
   /**
@@ -79,7 +79,7 @@ export class EffectRunner {
     const timer = setTimeout(() => {
       for (const held of this.#held) held.stop('closing');
     }, timeoutMs);
-    await this.#consumer?.close(timeoutMs + undoMs);
+    await this.#loop?.close(timeoutMs + undoMs);
     clearTimeout(timer);
   }
 

@@ -1,10 +1,10 @@
 import type { Logger } from 'pino';
 import type { Driver } from '../drivers/driver.ts';
-import { KeyedLock } from '../drivers/keyed-lock.ts';
 import type { Placement } from '../events/box-events.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId, ExportId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
+import { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { HostBoxes } from './host-boxes.ts';
 

@@ -46,7 +46,7 @@ export const limits = {
   userMaxBytes: 256,
   execTimeoutMaxMs: 7 * 24 * 60 * 60 * 1000,
 
-  /** Of one archive: what is made of it, implied directories included, and the content of all its files. */
+  /** Of one copy: what is made of its archive, implied directories included, and the content of all its files. */
   copyEntriesMax: 250_000,
   copyBytesMax: 1024 ** 4,
 
@@ -88,9 +88,9 @@ export const limits = {
   consoleTailBytes: 8 * 1024,
 
   /** What an import takes at most, whatever the archive declares. */
-  archiveEntriesMax: 1_000_000,
-  archiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
-  archiveManifestMaxBytes: 1024 * 1024,
+  boxArchiveEntriesMax: 1_000_000,
+  boxArchiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
+  boxArchiveManifestMaxBytes: 1024 * 1024,
   /** All that is kept of a box's console. */
   consoleMaxBytes: 1024 * 1024,
 } as const;

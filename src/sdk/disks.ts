@@ -6,7 +6,7 @@ import {
   type RemoveSnapshotResponse,
 } from '../gen/boxledger/v1/disk_service.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type BoxArchive, exportBox, type ImportOptions, importBox } from './archives.ts';
+import { type BoxArchive, exportBox, type ImportOptions, importBox } from './box-archives.ts';
 import { boxOf } from './box-of.ts';
 import { type CallOptions, type ChangeOptions, type Channel, callUnary, mutationOf } from './channel.ts';
 import { type OperationOptions, operation } from './operation.ts';

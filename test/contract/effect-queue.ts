@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { BullmqEffectQueue } from '../../src/effects/bullmq-queue.ts';
-import type { Consumer, DeliveryAnswer } from '../../src/effects/effect-queue.ts';
+import type { DeliveryAnswer, DeliveryLoop } from '../../src/effects/effect-queue.ts';
 import { boxId, type EffectId, effectIdFor, type HostId, hostId, version } from '../../src/kernel/ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
@@ -25,13 +25,13 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     host: HostId,
     deliver: (effectId: EffectId) => Promise<DeliveryAnswer> | DeliveryAnswer,
     concurrency = 4,
-  ): Promise<{ seen: EffectId[]; consumer: Consumer }> => {
+  ): Promise<{ seen: EffectId[]; loop: DeliveryLoop }> => {
     const seen: EffectId[] = [];
-    const consumer = await subject().queue.consume(host, concurrency, async (effectId) => {
+    const loop = await subject().queue.consume(host, concurrency, async (effectId) => {
       seen.push(effectId);
       return deliver(effectId);
     });
-    return { seen, consumer };
+    return { seen, loop };
   };
   const due = (host: HostId, effectId: EffectId, delayMs = 0) => ({ effectId, hostId: host, delayMs });
   const emptied = (host: HostId) =>
@@ -46,17 +46,17 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     expect(first.seen).toEqual([mine]);
     expect(second.seen).toEqual([theirs]);
     await emptied(here);
-    await first.consumer.close(1_000);
-    await second.consumer.close(1_000);
+    await first.loop.close(1_000);
+    await second.loop.close(1_000);
   });
 
   test('effects that were enqueued before anybody consumed are delivered', async () => {
     const [host, effects] = [newHost(), Array.from({ length: 50 }, newEffect)];
     await subject().queue.enqueue(effects.map((effectId) => due(host, effectId)));
-    const { seen, consumer } = await consuming(host, () => done);
+    const { seen, loop } = await consuming(host, () => done);
     await eventually('50 deliveries', () => seen.length === 50);
     expect(new Set(seen)).toEqual(new Set(effects));
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('adding what is already there changes nothing', async () => {
@@ -64,40 +64,40 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await subject().queue.enqueue([due(host, twice), due(host, twice)]);
     await subject().queue.enqueue([due(host, twice)]);
     expect(await subject().queue.depth(host)).toBe(1);
-    const { seen, consumer } = await consuming(host, () => done, 1);
+    const { seen, loop } = await consuming(host, () => done, 1);
     await eventually('the effect arrives', () => seen.includes(twice));
     await subject().queue.enqueue([due(host, after)]);
     await eventually('the effect arrives', () => seen.includes(after));
     expect(seen).toEqual([twice, after]);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('an effect that was done is delivered again when it is added again', async () => {
     const [host, effectId] = [newHost(), newEffect()];
-    const { seen, consumer } = await consuming(host, () => done);
+    const { seen, loop } = await consuming(host, () => done);
     for (const times of [1, 2, 3]) {
       await subject().queue.enqueue([due(host, effectId)]);
       await eventually('it arrives again', () => seen.length === times);
       await emptied(host);
     }
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('a delayed effect does not arrive before its time', async () => {
     const [host, effectId] = [newHost(), newEffect()];
-    const { seen, consumer } = await consuming(host, () => done);
+    const { seen, loop } = await consuming(host, () => done);
     const added = performance.now();
     await subject().queue.enqueue([due(host, effectId, 400)]);
     await eventually('the effect arrives', () => seen.length === 1);
     // The carrier's clock may differ from ours by a rounding.
     expect(performance.now() - added).toBeGreaterThan(390);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('an effect answered with "later" arrives again after that time', async () => {
     const [host, effectId] = [newHost(), newEffect()];
     const at: number[] = [];
-    const { consumer } = await consuming(host, () => {
+    const { loop } = await consuming(host, () => {
       at.push(performance.now());
       return at.length < 3 ? { kind: 'later', delayMs: 200 } : done;
     });
@@ -105,14 +105,14 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     await eventually('3 deliveries', () => at.length === 3);
     expect((at[2] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(380);
     await emptied(host);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('no more than the given number of deliveries run at once', async () => {
     const [host, open] = [newHost(), gate()];
     let running = 0;
     let most = 0;
-    const { seen, consumer } = await consuming(
+    const { seen, loop } = await consuming(
       host,
       async () => {
         most = Math.max(most, ++running);
@@ -127,38 +127,38 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     open.open();
     await eventually('9 deliveries', () => seen.length === 9);
     expect(most).toBe(3);
-    await consumer.close(5_000);
+    await loop.close(5_000);
   });
 
   test('a delivery that throws does not stop the queue', async () => {
     const [host, bad, good] = [newHost(), newEffect(), newEffect()];
-    const { seen, consumer } = await consuming(
+    const { seen, loop } = await consuming(
       host,
-      (effectId) => (effectId === bad ? Promise.reject(new Error('a fault of the consumer')) : done),
+      (effectId) => (effectId === bad ? Promise.reject(new Error('a fault of ours')) : done),
       1,
     );
     await subject().queue.enqueue([due(host, bad)]);
     await subject().queue.enqueue([due(host, good)]);
     await eventually('the effect arrives', () => seen.includes(good));
     await emptied(host);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('a malformed job is dropped and does not stop the queue', async () => {
     const [host, good] = [newHost(), newEffect()];
     await subject().addMalformed(host);
     await subject().queue.enqueue([due(host, good)]);
-    const { seen, consumer } = await consuming(host, () => done, 1);
+    const { seen, loop } = await consuming(host, () => done, 1);
     await eventually('the effect arrives', () => seen.includes(good));
     await emptied(host);
     expect(seen).toEqual([good]);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
   test('close waits for the deliveries under way and takes no more', async () => {
     const [host, first, second, open] = [newHost(), newEffect(), newEffect(), gate()];
     let finished = false;
-    const { seen, consumer } = await consuming(
+    const { seen, loop } = await consuming(
       host,
       async () => {
         await open.passed;
@@ -169,7 +169,7 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     );
     await subject().queue.enqueue([due(host, first)]);
     await eventually('the effect arrives', () => seen.length === 1);
-    const closing = consumer.close(60_000);
+    const closing = loop.close(60_000);
     await subject().queue.enqueue([due(host, second)]);
     open.open();
     await closing;
@@ -178,39 +178,39 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     const next = await consuming(host, () => done);
     await eventually('the effect arrives', () => next.seen.includes(second));
     expect(next.seen).toEqual([second]);
-    await next.consumer.close(1_000);
+    await next.loop.close(1_000);
   });
 
   test('a delivery that outlasts the close is cut short and comes again', async () => {
     const [host, effectId, open] = [newHost(), newEffect(), gate()];
-    const { seen, consumer } = await consuming(host, async () => {
+    const { seen, loop } = await consuming(host, async () => {
       await open.passed;
       return done;
     });
     await subject().queue.enqueue([due(host, effectId)]);
     await eventually('the effect arrives', () => seen.length === 1);
-    await consumer.close(50);
+    await loop.close(50);
     const next = await consuming(host, () => done);
     await eventually('the effect arrives', () => next.seen.length === 1);
     open.open();
-    await next.consumer.close(1_000);
+    await next.loop.close(1_000);
   });
 
-  test('what a consumer held that died in mid-delivery comes again to the next, at once', async () => {
+  test('what a delivery loop held that died in mid-delivery comes again to the next, at once', async () => {
     const [host, held, waiting, delayed] = [newHost(), newEffect(), newEffect(), newEffect()];
     await subject().queue.enqueue([due(host, held)]);
     await subject().dieInDelivery(host);
     await subject().queue.enqueue([due(host, held), due(host, waiting), due(host, delayed, 500)]);
-    const { seen, consumer } = await consuming(host, () => done);
+    const { seen, loop } = await consuming(host, () => done);
     await eventually('3 deliveries', () => seen.length >= 3);
     expect(new Set(seen)).toEqual(new Set([held, waiting, delayed]));
     await emptied(host);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 
-  test('what a consumer held that died beside another comes to the other when its lock has run out', async () => {
+  test('what a delivery loop held that died beside another comes to the other when its lock has run out', async () => {
     const [host, effects, open] = [newHost(), Array.from({ length: 3 }, newEffect), gate()];
-    const { seen, consumer } = await consuming(
+    const { seen, loop } = await consuming(
       host,
       async () => {
         await open.passed;
@@ -223,6 +223,6 @@ export const effectQueueContract = (subject: () => QueueUnderTest) => {
     open.open();
     await eventually('every effect arrives', () => new Set(seen).size === effects.length);
     await emptied(host);
-    await consumer.close(1_000);
+    await loop.close(1_000);
   });
 };

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { HostId } from '../../src/kernel/ids.ts';
 
-const program = fileURLToPath(new URL('../effects/dying-consumer.ts', import.meta.url));
+const program = fileURLToPath(new URL('../effects/dying-delivery-loop.ts', import.meta.url));
 
 /** Runs another process that takes the host's next delivery, and kills it (SIGKILL) in the midst of it. */
 export const dieInDelivery = async (url: string, hostId: HostId): Promise<void> => {

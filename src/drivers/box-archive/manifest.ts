@@ -68,8 +68,8 @@ const jsonOf = (bytes: Buffer): unknown => {
 
 /** Refuses a disk that would be more than an import takes. */
 export const refuseOversize = ({ entries, bytes }: DiskFigures, maxBytes: number): void => {
-  if (entries > limits.archiveEntriesMax)
-    throw badArchive('disk/', `${entries} entries are more than ${limits.archiveEntriesMax}`);
+  if (entries > limits.boxArchiveEntriesMax)
+    throw badArchive('disk/', `${entries} entries are more than ${limits.boxArchiveEntriesMax}`);
   if (bytes > maxBytes)
     throw badArchive('disk/', `${bytes} bytes are more than the ${maxBytes} allowed here`);
 };

@@ -85,7 +85,7 @@ class ArchiveReading {
     const head = await this.#head();
     if (head?.path !== manifestPath || head.kind !== 'file')
       throw badArchive(head?.path, `an archive begins with ${manifestPath}`);
-    if (head.sizeBytes > limits.archiveManifestMaxBytes) throw badArchive(manifestPath, 'it is too long');
+    if (head.sizeBytes > limits.boxArchiveManifestMaxBytes) throw badArchive(manifestPath, 'it is too long');
     const chunks: Buffer[] = [];
     for await (const chunk of this.#content(head)) chunks.push(Buffer.from(chunk));
     const manifest = parseManifest(Buffer.concat(chunks));

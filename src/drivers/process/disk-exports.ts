@@ -42,9 +42,9 @@ export class DiskExports {
     await mkdir(staged.directory, { mode: 0o700 });
     passed('export.begun');
     const figures = await measureDisk(disk, work.signal);
-    if (figures.entries > limits.archiveEntriesMax)
+    if (figures.entries > limits.boxArchiveEntriesMax)
       throw new BoxledgerError('Unsupported', `the disk has ${figures.entries} files and directories`, {
-        help: `A box archive carries ${limits.archiveEntriesMax}. Remove some in the box, and take another snapshot.`,
+        help: `A box archive carries ${limits.boxArchiveEntriesMax}. Remove some in the box, and take another snapshot.`,
       });
     // Next to the archive, not in it: an export's directory holds what the export is.
     const checksums = await ChecksumFile.create(`${staged.directory}.checksums`);

@@ -14,7 +14,7 @@ export const importNewDisk = async (
   context: DiskContext,
   boxId: BoxId,
   archive: AsyncIterable<Uint8Array>,
-  { signal, onProgress, maxBytes = limits.archiveDiskBytesMax }: Parameters<DiskKeeper['importDisk']>[2],
+  { signal, onProgress, maxBytes = limits.boxArchiveDiskBytesMax }: Parameters<DiskKeeper['importDisk']>[2],
 ): Promise<ImportedArchive> => {
   const staged = await stageNewDisk(context, context.layout.box(boxId));
   context.passed('import.begun');

@@ -8,19 +8,11 @@ import {
   type SnapshotId,
   snapshotIdPattern,
 } from '../../kernel/ids.ts';
+import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import type { ArchiveManifestInput } from '../box-archive/manifest.ts';
 import { noDisk, noSnapshot, otherDisk } from '../disk-errors.ts';
-import { diskCopySchema, originSchema } from '../disk-records.ts';
-import type {
-  DiskCopy,
-  DiskKeeper,
-  DiskOrigin,
-  DiskSource,
-  DiskWork,
-  ExportFigures,
-  ImportedArchive,
-} from '../disks.ts';
-import { KeyedLock } from '../keyed-lock.ts';
+import { type DiskOrigin, diskCopySchema, diskOriginSchema } from '../disk-records.ts';
+import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from '../disks.ts';
 import { flushFileSystem, TreeCopier } from './copy-tree.ts';
 import type { DiskContext } from './disk-context.ts';
 import { DiskExports } from './disk-exports.ts';
@@ -150,7 +142,7 @@ export class ProcessDisks implements DiskKeeper {
 
   async diskOrigin(boxId: BoxId): Promise<DiskOrigin | undefined> {
     const box = this.#context.layout.box(boxId);
-    return (await isThere(box.disk)) ? readRecord(box.origin, originSchema) : undefined;
+    return (await isThere(box.disk)) ? readRecord(box.origin, diskOriginSchema) : undefined;
   }
 
   exportDisk(

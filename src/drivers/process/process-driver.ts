@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
+import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { sameProcess } from '../../os/process-identity.ts';
 import { boxRuns } from '../disk-errors.ts';
 import type {
@@ -16,7 +17,6 @@ import type {
   ResourceUsage,
 } from '../driver.ts';
 import { ForwardedDisks } from '../forwarded-disks.ts';
-import { KeyedLock } from '../keyed-lock.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
 import { endBox, settle } from './box-state.ts';

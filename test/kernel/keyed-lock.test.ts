@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { KeyedLock } from '../../src/drivers/keyed-lock.ts';
+import { KeyedLock } from '../../src/kernel/keyed-lock.ts';
 
 test('work for one key is done in order, one piece at a time, also after a failure; other keys do not wait', async () => {
   const lock = new KeyedLock<string>();
