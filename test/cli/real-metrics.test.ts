@@ -1,60 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { prepareDatabase } from '../../src/main/prepare-database.ts';
-import { serve } from '../../src/main/serve.ts';
-import { buildAgent } from '../support/agent-process.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
-import { createLogin, type TestLogin } from '../support/roles.ts';
-import { type CliUnderTest, cli, jsonLines, startCli } from './in-process.ts';
+import { jsonLines } from './in-process.ts';
+import { type RealServer, startRealServer } from './real-server.ts';
 
 /** Figures of real boxes, by a server with the service's rights, as users and Prometheus see them. */
-let dataDir: string;
-let database: TestDatabase;
-let service: TestLogin;
-let server: CliUnderTest;
-let metricsAddress: string;
+let server: RealServer;
+const sinkIn = (dataDir: string) => join(dataDir, 'sink');
 
 beforeAll(async () => {
-  await buildAgent();
-  database = await createDatabase();
-  await prepareDatabase(database.url, {}, pino({ level: 'silent' }));
-  service = await createLogin(database.url, 'boxledger_service');
-  dataDir = await mkdtemp(join(tmpdir(), 'boxledger-metrics-'));
-  const sink = join(dataDir, 'sink');
-  server = startCli(
-    [
-      ...['serve', '--json', '--listen', '127.0.0.1:0', '--metrics-address', '127.0.0.1:0'],
-      ...['--data-dir', dataDir, '--checkpoint-sinks', sink, '--log-level', 'silent'],
-    ],
-    {
-      env: { DATABASE_URL: service.url },
-      server: {
-        serve: (...to) =>
-          serve(to[0], to[1], (ready) => {
-            metricsAddress = ready.metrics ?? '';
-            to[2](ready);
-          }),
-      },
-    },
-  );
-  const early = await Promise.race([server.shown('"ready":true'), server.done]);
-  if (early !== undefined) throw new Error(early.stderr);
+  server = await startRealServer((dataDir) => [
+    ...['--metrics-address', '127.0.0.1:0'],
+    ...['--checkpoint-sinks', sinkIn(dataDir)],
+  ]);
 });
+afterAll(() => server.stop());
 
-afterAll(async () => {
-  for (const box of jsonLines((await run('ls', '--json')).stdout) as { name: string }[])
-    await run('rm', '-f', box.name);
-  server.signal('SIGTERM');
-  await server.done;
-  await service.drop();
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-const run = (...argv: string[]) => cli([...argv], { env: { BOXLEDGER_DATA_DIR: dataDir } });
+const run = (...argv: string[]) => server.run(...argv);
 
 interface Stats {
   readonly state: string;
@@ -102,7 +63,7 @@ test('a scrape shows what has happened, what is, and no name of a box', async ()
   await run('create', 'scraped');
   await run('start', 'scraped');
   await run('exec', 'scraped', 'sh', '-c', 'exit 3');
-  const answer = await fetch(`http://${metricsAddress}/metrics`);
+  const answer = await fetch(`http://${server.metricsAddress}/metrics`);
   expect(answer.status).toBe(200);
   const text = await answer.text();
   const value = (series: string) =>
@@ -121,7 +82,7 @@ test('a scrape shows what has happened, what is, and no name of a box', async ()
   );
   expect(value('boxledger_log_lag_seconds')).toBeGreaterThanOrEqual(0);
   expect(value('boxledger_checkpoint_unsigned_events')).toBeGreaterThan(0);
-  expect(value(`boxledger_checkpoint_sink_behind{sink="file:${join(dataDir, 'sink')}"}`)).toBe(0);
+  expect(value(`boxledger_checkpoint_sink_behind{sink="file:${sinkIn(server.dataDir)}"}`)).toBe(0);
   expect(value('boxledger_database_connections{state="idle"}')).toBeGreaterThan(0);
   expect(text).toContain('grpc_method="Start",grpc_code="OK"');
   expect(text).toContain('nodejs_eventloop_lag_seconds');

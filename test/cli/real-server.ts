@@ -12,6 +12,8 @@ import { type CliUnderTest, cli, jsonLines, type Outcome, startCli } from './in-
 /** A server as it is: real Postgres, with the service's rights, real processes in real boxes. */
 export interface RealServer {
   readonly dataDir: string;
+  /** HOST:PORT that can be scraped, where the flags ask for one. */
+  readonly metricsAddress: string | undefined;
   /** Runs one command line against it. */
   run(...argv: string[]): Promise<Outcome>;
   start(argv: readonly string[], around?: Omit<Parameters<typeof startCli>[1], 'env'>): CliUnderTest;
@@ -19,15 +21,31 @@ export interface RealServer {
   stop(): Promise<void>;
 }
 
-export const startRealServer = async (): Promise<RealServer> => {
+/** `flagsFor`: of `serve` besides those that every server here has. */
+export const startRealServer = async (
+  flagsFor: (dataDir: string) => readonly string[] = () => [],
+): Promise<RealServer> => {
   await buildAgent();
   const database = await createDatabase();
   await prepareDatabase(database.url, {}, pino({ level: 'silent' }));
   const service = await createLogin(database.url, 'boxledger_service');
   const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-cli-real-'));
+  let metricsAddress: string | undefined;
   const server = startCli(
-    ['serve', '--json', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'silent'],
-    { env: { DATABASE_URL: service.url }, server: { serve } },
+    [
+      ...['serve', '--json', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'silent'],
+      ...flagsFor(dataDir),
+    ],
+    {
+      env: { DATABASE_URL: service.url },
+      server: {
+        serve: (options, signal, ready) =>
+          serve(options, signal, (about) => {
+            metricsAddress = about.metrics;
+            ready(about);
+          }),
+      },
+    },
   );
   const early = await Promise.race([server.shown('"ready":true'), server.done]);
   if (early !== undefined) throw new Error(early.stderr);
@@ -35,6 +53,7 @@ export const startRealServer = async (): Promise<RealServer> => {
   const run = (...argv: string[]) => cli([...argv], { env });
   return {
     dataDir,
+    metricsAddress,
     run,
     start: (argv, around = {}) => startCli(argv, { ...around, env }),
     stop: async () => {
