@@ -1,18 +1,5 @@
-import type { Placement } from '../events/box-events.ts';
+import type { UnpackedArchive } from '../events/unpacked-archive.ts';
 import type { BoxId, ExportId } from '../kernel/ids.ts';
-import type { JsonObject } from '../kernel/json.ts';
-
-/** What an archive says of the box that it was made of, once all of it was found good. */
-export interface UnpackedArchive {
-  readonly name: string;
-  /** As the exporting box had them; nobody has looked at them yet. */
-  readonly options: JsonObject;
-  /** Of the archive. */
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  /** Where the disk is. */
-  readonly placement: Placement;
-}
 
 /** The way from the API to box archives and the host that makes and unpacks them. */
 export interface BoxArchives {

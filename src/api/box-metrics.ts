@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { BoxUsage } from '../events/box-usage.ts';
 import type {
   ConsoleResponse,
   MetricsResponse,
@@ -12,7 +13,6 @@ import { msOf } from '../kernel/time.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { findBox } from './box-access.ts';
 import type { CallScope } from './call-scope.ts';
-import type { BoxUsage } from './guest-access.ts';
 import type { consoleSchema, metricsSchema, processesSchema } from './requests.ts';
 
 /** Figures of boxes and of the service. Nothing here starts a box, and nothing is gathered that nobody asks for. */

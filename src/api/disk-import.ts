@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { RecordedEvent } from '../events/envelope.ts';
+import type { UnpackedArchive } from '../events/unpacked-archive.ts';
 import type { ImportResponse } from '../gen/boxledger/v1/disk_service.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import { type BoxId, boxStream, noVersion, boxId as parseBoxId } from '../kernel/ids.ts';
 import type { ApiDeps } from './api-deps.ts';
 import { type AcceptedForBox, forBox, metaOf, submit } from './box-access.ts';
-import type { UnpackedArchive } from './box-archives.ts';
 import type { CallScope } from './call-scope.ts';
 import type { ImportParsed } from './disk-requests.ts';
 import { encodeBox } from './encode.ts';

@@ -1,35 +1,8 @@
 import type { BoxRecord } from '../commands/event-store.ts';
+import type { BoxProcess, BoxUsage } from '../events/box-usage.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { Refusal } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
-import type { Timestamp } from '../kernel/time.ts';
-
-/** What a box uses, or last used, as its host measured it. */
-export interface BoxUsage {
-  readonly measuredAt: Timestamp;
-  /** Processor time since the boot, in milliseconds. */
-  readonly cpuMs: number;
-  /** 100 is one core; undefined where it is not known. */
-  readonly cpuPercent: number | undefined;
-  readonly memoryBytes: number;
-  readonly processes: number;
-  /** Bytes since the boot; undefined where the driver does not know. */
-  readonly diskReadBytes?: number | undefined;
-  readonly diskWrittenBytes?: number | undefined;
-  readonly networkReceivedBytes?: number | undefined;
-  readonly networkSentBytes?: number | undefined;
-}
-
-/** One process of a box: as the box sees it, and as its host does. */
-export interface BoxProcess {
-  readonly pid: number;
-  readonly hostPid: number;
-  readonly hostParentPid: number;
-  readonly cpuMs: number;
-  readonly memoryBytes: number;
-  readonly stopped: boolean;
-  readonly command: string;
-}
 
 /** What an exec or a copy has to do with a box before it can run in it. */
 export type Admission =

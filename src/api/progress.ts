@@ -1,11 +1,6 @@
+import type { Progress } from '../events/progress.ts';
 import type { OperationProgress } from '../gen/boxledger/v1/disk_service.ts';
 import type { EffectId } from '../kernel/ids.ts';
-
-/** How far an effect's work is. `totalBytes` is null where it is not known. */
-export interface Progress {
-  readonly bytes: number;
-  readonly totalBytes: number | null;
-}
 
 /** Where it is heard how far effects are that are being carried out now. */
 export interface ProgressSource {

@@ -1,5 +1,6 @@
 import type { AuditSource } from '../audit/audit-source.ts';
 import type { KeyRing } from '../audit/public-keys.ts';
+import type { Projection } from '../events/projections.ts';
 import type { JsonChange } from '../kernel/json-changes.ts';
 import type { ServeOptions } from './serve-options.ts';
 
@@ -74,9 +75,6 @@ export interface ArchiveOutcome {
   /** Why what comes next stays, in words. */
   readonly stays: string;
 }
-
-/** What is made from the log and can be made again: streams' presents, or the read model of boxes. */
-export type Projection = 'heads' | 'boxes';
 
 /** A live box that would be another by the statechart that is previewed. */
 export type PreviewFinding = {

@@ -1,4 +1,5 @@
 import type { CopyMethod } from '../events/disk-operations.ts';
+import type { Progress } from '../events/progress.ts';
 import type { BoxId, ExportId, SnapshotId } from '../kernel/ids.ts';
 import type { ArchiveManifestInput } from './box-archive/manifest.ts';
 import type { ArchiveFigures } from './box-archive/read-archive.ts';
@@ -10,8 +11,8 @@ export interface DiskCopy {
   readonly sizeBytes: number;
 }
 
-/** `totalBytes` is null where it is not known. Comes about once a second at most, and once at the end. */
-export type OnProgress = (done: { readonly bytes: number; readonly totalBytes: number | null }) => void;
+/** Comes about once a second at most, and once at the end. */
+export type OnProgress = (done: Progress) => void;
 
 export interface DiskWork {
   /** Aborting ends the work with the signal's reason and leaves nothing of it. */

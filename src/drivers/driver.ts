@@ -1,4 +1,5 @@
 import type { BoxOptions } from '../events/box-options.ts';
+import type { BoxProcess, ResourceUsage } from '../events/box-usage.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import type { DiskKeeper } from './disks.ts';
@@ -40,33 +41,6 @@ export interface Isolation {
   readonly measures: readonly string[];
   /** What this machine lacks, and what to install or allow to have it. */
   readonly missing: readonly string[];
-}
-
-export interface ResourceUsage {
-  /** Processor time used since the boot, in milliseconds. */
-  readonly cpuMs: number;
-  readonly memoryBytes: number;
-  readonly processes: number;
-  /** Bytes since the boot; left out where the driver does not know. */
-  readonly diskReadBytes?: number | undefined;
-  readonly diskWrittenBytes?: number | undefined;
-  readonly networkReceivedBytes?: number | undefined;
-  readonly networkSentBytes?: number | undefined;
-}
-
-/** One process of a box. */
-export interface BoxProcess {
-  /** As the box sees it. */
-  readonly pid: number;
-  /** As the host sees it, and its parent. */
-  readonly hostPid: number;
-  readonly hostParentPid: number;
-  readonly cpuMs: number;
-  readonly memoryBytes: number;
-  /** Frozen, or stopped by a signal. */
-  readonly stopped: boolean;
-  /** Arguments with spaces between them, or the name in brackets where there are none. As the process says: anything. */
-  readonly command: string;
 }
 
 /**

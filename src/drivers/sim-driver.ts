@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ResourceUsage } from '../events/box-usage.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import { KeyedLock } from '../kernel/keyed-lock.ts';
 import { boxRuns } from './disk-errors.ts';
-import type { Booted, BootSpec, Driver, Isolation, Observation, ResourceUsage } from './driver.ts';
+import type { Booted, BootSpec, Driver, Isolation, Observation } from './driver.ts';
 import { ForwardedDisks } from './forwarded-disks.ts';
 import { type SimDiskOperation, SimDisks } from './sim-disks.ts';
 import { hasEnded, killed, type SimBox, SimWorld } from './sim-world.ts';

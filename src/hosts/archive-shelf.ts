@@ -1,9 +1,9 @@
 import type { Logger } from 'pino';
 import type { Driver } from '../drivers/driver.ts';
 import type { Placement } from '../events/box-events.ts';
+import type { UnpackedArchive } from '../events/unpacked-archive.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId, ExportId } from '../kernel/ids.ts';
-import type { JsonObject } from '../kernel/json.ts';
 import { KeyedLock } from '../kernel/keyed-lock.ts';
 import type { Clock } from '../kernel/ports.ts';
 import type { HostBoxes } from './host-boxes.ts';
@@ -23,14 +23,6 @@ interface ArchiveShelfOptions {
   readonly placement: Placement;
   readonly clock: Clock;
   readonly log: Logger;
-}
-
-interface UnpackedArchive {
-  readonly name: string;
-  readonly options: JsonObject;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly placement: Placement;
 }
 
 /** How long an archive is kept whose caller went away while it was made. What an earlier server left goes at the start (leftovers.ts). */

@@ -3,6 +3,7 @@ import type { DiskSource } from '../drivers/disks.ts';
 import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts';
 import type { BracketPlan, BracketReport, Clone } from '../events/disk-operations.ts';
 import type { EffectKind } from '../events/effects.ts';
+import type { Progress } from '../events/progress.ts';
 import type { EffectId, SnapshotId } from '../kernel/ids.ts';
 import { idAlphabet, idLength, snapshotId as parseSnapshotId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
@@ -89,8 +90,7 @@ const workOf = (
   { signal, intent }: Pick<EffectContext<EffectKind>, 'signal' | 'intent'>,
 ) => ({
   signal,
-  onProgress: (done: { readonly bytes: number; readonly totalBytes: number | null }) =>
-    progress.report(intent.effectId, done),
+  onProgress: (done: Progress) => progress.report(intent.effectId, done),
 });
 
 interface Kept {

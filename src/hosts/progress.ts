@@ -1,11 +1,6 @@
 import { EventEmitter } from 'eventemitter3';
+import type { Progress } from '../events/progress.ts';
 import type { EffectId } from '../kernel/ids.ts';
-
-/** How far an effect's work is. `totalBytes` is null where it is not known. */
-export interface Progress {
-  readonly bytes: number;
-  readonly totalBytes: number | null;
-}
 
 /** Where effects of this process say how far they are, for whoever looks at that moment. Nothing of it is kept. */
 export class ProgressBoard {

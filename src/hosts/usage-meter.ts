@@ -1,16 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import type { Logger } from 'pino';
-import type { Driver, ResourceUsage } from '../drivers/driver.ts';
+import type { Driver } from '../drivers/driver.ts';
+import type { BoxUsage } from '../events/box-usage.ts';
 import type { BoxId } from '../kernel/ids.ts';
 import type { Clock } from '../kernel/ports.ts';
-import type { Timestamp } from '../kernel/time.ts';
-
-export interface Measurement extends ResourceUsage {
-  readonly measuredAt: Timestamp;
-  /** 100 is one core; undefined when there was no earlier measurement to compare with. */
-  readonly cpuPercent: number | undefined;
-}
 
 interface Reading {
   readonly cpuMs: number;
@@ -22,7 +16,7 @@ interface Reading {
 interface Kept {
   readonly generation: number;
   readonly base: Reading;
-  readonly last: Measurement;
+  readonly last: BoxUsage;
 }
 
 /** A share of processor time over less than this is noise; a reading is compared with for as long as the second. */
@@ -49,7 +43,7 @@ export class UsageMeter {
   }
 
   /** Of a box that runs, as it is now; takes a quarter of a second when nobody has asked lately. Else the last figures. */
-  async measure(boxId: BoxId, generation: number): Promise<Measurement | undefined> {
+  async measure(boxId: BoxId, generation: number): Promise<BoxUsage | undefined> {
     const now = await this.#read(boxId, generation);
     if (now === undefined || now.cpuPercent !== undefined) return now ?? this.#kept.peek(boxId)?.last;
     await delay(spanMinMs);
@@ -65,7 +59,7 @@ export class UsageMeter {
     }
   }
 
-  async #read(boxId: BoxId, generation: number): Promise<Measurement | undefined> {
+  async #read(boxId: BoxId, generation: number): Promise<BoxUsage | undefined> {
     const usage = await this.#driver.usage(boxId);
     if (usage === undefined) return undefined;
     const reading = { cpuMs: usage.cpuMs, atMs: this.#clock.monotonicMs() };

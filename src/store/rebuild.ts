@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { z } from 'zod';
 import type { BoxRow } from '../commands/event-store.ts';
 import type { RecordedEvent } from '../events/envelope.ts';
+import type { Projection } from '../events/projections.ts';
 import { streamIdSchema } from '../events/schemas.ts';
 import { assert } from '../kernel/assert.ts';
 import { noVersion, type StreamId, version } from '../kernel/ids.ts';
@@ -23,10 +24,6 @@ export interface Folding {
   evolve(state: unknown, event: RecordedEvent): unknown;
   result(streamId: StreamId, state: unknown): Folded;
 }
-
-/** What can be made again from the log: streams' presents, or the read model of boxes. */
-export const projections = ['heads', 'boxes'] as const;
-export type Projection = (typeof projections)[number];
 
 export interface RebuildOptions {
   readonly only?: Projection | undefined;

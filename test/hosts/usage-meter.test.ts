@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ResourceUsage } from '../../src/drivers/driver.ts';
+import type { ResourceUsage } from '../../src/events/box-usage.ts';
 import { UsageMeter } from '../../src/hosts/usage-meter.ts';
 import type { Clock } from '../../src/kernel/ports.ts';
 import { timestampFromMs } from '../../src/kernel/time.ts';

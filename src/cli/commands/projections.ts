@@ -1,12 +1,13 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { type Projection, projections } from '../../events/projections.ts';
 import type { JsonValue } from '../../kernel/json.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import { numberJson } from '../json-values.ts';
 import type { ServeFlags } from '../serve-options.ts';
-import type { PreviewFinding, Projection, ServerCommands } from '../server-commands.ts';
+import type { PreviewFinding, ServerCommands } from '../server-commands.ts';
 import { inRun } from '../session.ts';
 import { visible } from '../visible.ts';
 import { addDatabaseFlags, serveOptions } from './serve.ts';
@@ -18,9 +19,7 @@ interface RebuildFlags extends ServeFlags {
 export const rebuildCommand = (io: CliIo, server: ServerCommands): Command => {
   const command = new Command('rebuild')
     .description('make what is derived again from the log, while the service runs')
-    .addOption(
-      new Option('--projection <name>', 'only one of them (default: all)').choices(['heads', 'boxes']),
-    );
+    .addOption(new Option('--projection <name>', 'only one of them (default: all)').choices(projections));
   addDatabaseFlags(command).action((flags: RebuildFlags) =>
     inRun(io, flags.json === true, async ({ output, json, signal, counted }) => {
       const options = await serveOptions(flags, io);
@@ -28,7 +27,7 @@ export const rebuildCommand = (io: CliIo, server: ServerCommands): Command => {
       const { streams } = await counted('Folding streams', (folded) =>
         server.rebuild(options, { only, folded }, signal),
       );
-      const names = only === undefined ? ['heads', 'boxes'] : [only];
+      const names = only === undefined ? [...projections] : [only];
       if (json) await output.json({ projections: names, streams });
       else await output.line(`Made ${names.join(' and ')} again from ${streams} streams.`);
       return 0;

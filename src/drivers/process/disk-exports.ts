@@ -16,6 +16,7 @@ import { ChecksumFile } from './checksum-file.ts';
 import type { DiskContext } from './disk-context.ts';
 import { type BoxLayout, exportIn } from './layout.ts';
 import { readRecord, writeRecord } from './record-file.ts';
+import { spaced } from './spaced-progress.ts';
 import { clearStaging, commit, discard, namesIn, stage } from './staging.ts';
 import { type Found, measureDisk, textOf, walkDisk } from './walk-disk.ts';
 
@@ -111,16 +112,13 @@ const writeFlushed = async (
   return { sizeBytes, sha256: hash.digest('hex') };
 };
 
-const progressEveryMs = 1000;
-
-/** To be called with bytes as they are read; tells of them now and then. */
+/** To be called with bytes as they are read. */
 const progressOf = ({ onProgress }: DiskWork, totalBytes: number) => {
-  let [bytes, toldAt] = [0, performance.now()];
+  const tell = spaced(onProgress);
+  let bytes = 0;
   return (more: number) => {
     bytes += more;
-    if (performance.now() - toldAt < progressEveryMs) return;
-    toldAt = performance.now();
-    onProgress?.({ bytes, totalBytes });
+    tell({ bytes, totalBytes });
   };
 };
 

@@ -6,8 +6,7 @@ import { flushFileSystem } from './copy-tree.ts';
 import type { DiskContext } from './disk-context.ts';
 import { DiskUnpacking } from './disk-unpacking.ts';
 import { keepNewDisk, stageNewDisk } from './new-disk.ts';
-
-const progressEveryMs = 1000;
+import { spaced } from './spaced-progress.ts';
 
 /** Unpacks the archive out of sight, and lets it be the box's disk once all of it was found good. */
 export const importNewDisk = async (
@@ -18,12 +17,8 @@ export const importNewDisk = async (
 ): Promise<ImportedArchive> => {
   const staged = await stageNewDisk(context, context.layout.box(boxId));
   context.passed('import.begun');
-  let toldAt = performance.now();
-  const onBytes = (bytes: number) => {
-    if (performance.now() - toldAt < progressEveryMs) return;
-    toldAt = performance.now();
-    onProgress?.({ bytes, totalBytes: null });
-  };
+  const tell = spaced(onProgress);
+  const onBytes = (bytes: number) => tell({ bytes, totalBytes: null });
   const unpacking = new DiskUnpacking(staged, context.owner);
   const figures = await readArchive(archive, { maxBytes, signal, onBytes }, unpacking);
   await unpacking.end();

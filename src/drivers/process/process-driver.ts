@@ -1,21 +1,14 @@
 import { openSync } from 'node:fs';
 import { mkdir, readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BoxProcess, ResourceUsage } from '../../events/box-usage.ts';
 import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
 import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import { sameProcess } from '../../os/process-identity.ts';
 import { boxRuns } from '../disk-errors.ts';
-import type {
-  Booted,
-  BootSpec,
-  BoxProcess,
-  Driver,
-  Isolation,
-  Observation,
-  ResourceUsage,
-} from '../driver.ts';
+import type { Booted, BootSpec, Driver, Isolation, Observation } from '../driver.ts';
 import { ForwardedDisks } from '../forwarded-disks.ts';
 import { type BootContext, type BootStep, bootBox } from './boot.ts';
 import { readBootRecord, readExit, readIdentity } from './boot-record.ts';

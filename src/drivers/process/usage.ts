@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import type { BoxProcess, ResourceUsage } from '../../events/box-usage.ts';
 import { errnoOf } from '../../kernel/errno.ts';
 import { readIfThere } from '../../os/files.ts';
-import type { BoxProcess, ResourceUsage } from '../driver.ts';
 import { groupUsage } from './cgroup.ts';
 import { type BoxProcesses, isBoxFrozen, listMembers } from './members.ts';
 import { isScaffold, type ListedProcess } from './process-tree.ts';
