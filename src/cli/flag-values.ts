@@ -1,4 +1,6 @@
 import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
+import { commandIdPattern } from '../kernel/ids.ts';
+import { limits } from '../kernel/limits.ts';
 import type { MutationFlags } from './flags.ts';
 
 /** Gathers what is wrong with a command's options, so that all of it is said at once. */
@@ -99,8 +101,11 @@ export const nameValue = (faults: FlagFaults, flag: string, text: string | undef
 /** What is common to all changes. */
 export const mutationValue = (faults: FlagFaults, flags: MutationFlags) => {
   const { commandId, reason, expectedVersion } = flags;
-  if (commandId !== undefined && !/^[\x21-\x7e]{1,128}$/.test(commandId))
-    faults.add('--command-id', 'must be 1 to 128 printable ASCII characters without a space');
+  if (commandId !== undefined && !commandIdPattern.test(commandId))
+    faults.add(
+      '--command-id',
+      `must be 1 to ${limits.commandIdMaxBytes} printable ASCII characters without a space`,
+    );
   if (expectedVersion !== undefined && !/^\d{1,19}$/.test(expectedVersion))
     faults.add('--expected-version', `must be a version such as 4, not ${JSON.stringify(expectedVersion)}`);
   const version =

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { BoxledgerError, type Fault, invalidArgument } from '../kernel/errors.ts';
+import { limits } from '../kernel/limits.ts';
 import { defaultDataDir } from '../sdk/discover.ts';
 import { type FileSettings, type Given, gather } from './settings.ts';
 
@@ -64,7 +65,7 @@ const serveOptionsSchema = z.strictObject({
   /** How long effects that are over are kept. */
   keepEffectsDays: days.default(7),
   /** About so many events are in one partition of the log, which leaves the database as a whole. */
-  partitionEvents: wholeNumber(1_000, 1_000_000_000).default(1_000_000),
+  partitionEvents: wholeNumber(1_000, 1_000_000_000).default(limits.partitionEvents),
   /** A checkpoint is made once so many events are not signed, and after so long when there are any. */
   checkpointEveryEvents: wholeNumber(1, 1_000_000).default(10_000),
   checkpointEveryMs: wholeNumber(50, 86_400_000).default(60_000),

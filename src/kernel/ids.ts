@@ -1,4 +1,5 @@
 import type { Brand } from './brand.ts';
+import { limits } from './limits.ts';
 
 export type BoxId = Brand<string, 'BoxId'>;
 export type ExecId = Brand<string, 'ExecId'>;
@@ -31,9 +32,9 @@ const hostIdPattern = new RegExp(`^hs_${random}$`);
 export const snapshotIdPattern = new RegExp(`^sn_${random}$`);
 export const exportIdPattern = new RegExp(`^xp_${random}$`);
 /** Printable ASCII without white space: it travels in headers and job payloads. */
-const commandIdPattern = /^[\x21-\x7e]{1,128}$/;
-/** As Docker's container names, but at most 63 bytes. */
-export const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
+export const commandIdPattern = new RegExp(`^[\\x21-\\x7e]{1,${limits.commandIdMaxBytes}}$`);
+/** Of boxes and tenants: as Docker's container names, but shorter. */
+export const namePattern = new RegExp(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,${limits.boxNameMaxBytes - 1}}$`);
 export const streamIdPattern = new RegExp(
   `^(box/bx_${random}|exec/ex_${random}|copy/cp_${random}|host/hs_${random})$`,
 );

@@ -3,7 +3,6 @@
  */
 export const limits = {
   boxNameMaxBytes: 63,
-  tenantMaxBytes: 63,
   actorMaxBytes: 256,
   reasonMaxBytes: 1024,
   commandIdMaxBytes: 128,
@@ -91,6 +90,8 @@ export const limits = {
   boxArchiveEntriesMax: 1_000_000,
   boxArchiveDiskBytesMax: 64 * 1024 * 1024 * 1024,
   boxArchiveManifestMaxBytes: 1024 * 1024,
+  /** About so many events are in one partition of the log, unless it is served otherwise: some hundred megabytes. */
+  partitionEvents: 1_000_000,
   /** All that is kept of a box's console. */
   consoleMaxBytes: 1024 * 1024,
 } as const;

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type pg from 'pg';
 import { z } from 'zod';
 import { BoxledgerError } from '../kernel/errors.ts';
+import { limits } from '../kernel/limits.ts';
 import { advisoryLocks } from './advisory-locks.ts';
 import { inTransaction, withConnection } from './database.ts';
 import { keepLogPatiently } from './keep-log.ts';
-import { partitionEventsDefault } from './partition-size.ts';
 
 interface Migration {
   readonly number: number;
@@ -38,7 +38,7 @@ export const migrate = (databaseUrl: string): Promise<readonly string[]> =>
     const missing = known.filter(({ number }) => !done.some((migration) => migration.number === number));
     if (missing.length > 0) await refusePowerless(client);
     for (const migration of missing) await apply(client, migration);
-    await keepLogPatiently(client, partitionEventsDefault);
+    await keepLogPatiently(client, limits.partitionEvents);
     return missing.map(({ name }) => name);
   });
 

@@ -5,13 +5,13 @@ import type { BoxDirectory, EventLog, EventStore, ExecDirectory } from '../comma
 import type { LogHistory } from '../commands/log-history.ts';
 import type { LagMeter } from '../commands/log-lag.ts';
 import type { Outbox } from '../effects/outbox.ts';
+import { limits } from '../kernel/limits.ts';
 import { AppendWake } from './append-wake.ts';
 import { Database } from './database.ts';
 import type { LiveBox } from './history-rows.ts';
 import { keepLog } from './keep-log.ts';
 import { liveBoxes } from './live-boxes.ts';
 import { migrate } from './migrate.ts';
-import { partitionEventsDefault } from './partition-size.ts';
 import { PostgresBoxDirectory } from './postgres-box-directory.ts';
 import { PostgresCheckpoints } from './postgres-checkpoints.ts';
 import { PostgresConsumerStore } from './postgres-consumer-store.ts';
@@ -65,7 +65,7 @@ export interface StoreOptions {
 export const openStore = async ({
   databaseUrl,
   log,
-  partitionEvents = partitionEventsDefault,
+  partitionEvents = limits.partitionEvents,
   onWritten,
 }: StoreOptions): Promise<Store> => {
   const database = new Database(databaseUrl, log);

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { limits } from '../../kernel/limits.ts';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
 import type { ServeFlags, ServeOptions } from '../serve-options.ts';
@@ -54,7 +55,10 @@ export const addServerFlags = (command: Command): Command =>
       )
       .option('--keep-commands-days <days>', 'how long the answers to commands are kept (default 30)')
       .option('--keep-effects-days <days>', 'how long effects that are over are kept (default 7)')
-      .option('--partition-events <n>', 'events in a partition of the log, about (default 1000000)')
+      .option(
+        '--partition-events <n>',
+        `events in a partition of the log, about (default ${limits.partitionEvents})`,
+      )
       .option('--token-file <file>', 'file with the bearer token that callers must show'),
   );
 
