@@ -56,10 +56,7 @@ export class ArchiveShelf {
   /** Call it before anything is imported; again, when it could not be done. */
   async start(): Promise<void> {
     const { pending, log } = this.#options;
-    for (const boxId of await pending.list()) {
-      if (await this.#undo(boxId))
-        log.warn({ boxId }, 'removed the disk of an import that was never recorded');
-    }
+    for (const boxId of await pending.list()) await this.#clearAtStart(boxId);
     this.#timer = setInterval(() => {
       this.sweep().catch((err: unknown) => log.warn({ err }, 'archives could not be looked at'));
     }, sweepIntervalMs);
@@ -125,6 +122,18 @@ export class ArchiveShelf {
         throw error;
       }
     });
+  }
+
+  /** Throws only what is over by itself: a disk that cannot be removed keeps no host from its other boxes. */
+  async #clearAtStart(boxId: BoxId): Promise<void> {
+    const { log } = this.#options;
+    try {
+      if (await this.#undo(boxId))
+        log.warn({ boxId }, 'removed the disk of an import that was never recorded');
+    } catch (err) {
+      if (err instanceof BoxledgerError && err.code === 'Unavailable') throw err;
+      log.error({ err, boxId }, 'the disk of an import that was never recorded stays until the next start');
+    }
   }
 
   /** Never takes the disk of a box that there is. Whether there was one to take. */

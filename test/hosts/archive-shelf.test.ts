@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Driver } from '../../src/drivers/driver.ts';
 import { createSimDriver } from '../../src/drivers/sim-driver.ts';
 import { boxOptionsSchema } from '../../src/events/box-options.ts';
 import type { BoxView } from '../../src/events/box-view.ts';
@@ -22,7 +23,7 @@ const shelved = async () => {
   const known = new Map<BoxId, BoxView>();
   const time = { ms: 0 };
   const pending = await openPendingImports(dataDir.path);
-  const open = () =>
+  const open = (other: Partial<ConstructorParameters<typeof ArchiveShelf>[0]> = {}) =>
     new ArchiveShelf({
       driver,
       boxes: { view: async (boxId) => known.get(boxId) },
@@ -30,6 +31,7 @@ const shelved = async () => {
       placement: { hostId: hostId('hs_0123456789abcdef'), epoch: 1 },
       clock: { ...systemClock, monotonicMs: () => time.ms },
       log: silent,
+      ...other,
     });
   return { driver, known, time, pending, open, [Symbol.asyncDispose]: () => dataDir.remove() };
 };
@@ -103,4 +105,29 @@ test('a refusal never takes the disk of a box that there is', async () => {
   await expect(shelf.import(boxId, archive, signal, () => Promise.reject(refused))).rejects.toBe(refused);
   expect(await host.driver.list()).toContain(boxId);
   expect(await host.pending.list()).toEqual([]);
+});
+
+test('a disk that cannot be removed keeps no host from starting, and is tried again at the next start', async () => {
+  await using host = await shelved();
+  const [stuck, other] = [randomIds.boxId(), randomIds.boxId()];
+  for (const boxId of [stuck, other]) await host.pending.add(boxId);
+  const removed: BoxId[] = [];
+  const driver: Driver = Object.assign(Object.create(host.driver), {
+    removeDisk: async (boxId: BoxId) => {
+      if (boxId === stuck) throw new BoxledgerError('Internal', 'cannot remove the disk: EACCES');
+      removed.push(boxId);
+    },
+  });
+  const next = host.open({ driver });
+  await next.start();
+  next.close();
+  expect(removed).toEqual([other]);
+  expect(await host.pending.list()).toEqual([stuck]);
+});
+
+test('a database that is away is waited for', async () => {
+  await using host = await shelved();
+  await host.pending.add(randomIds.boxId());
+  const away = new BoxledgerError('Unavailable', 'the database is away');
+  await expect(host.open({ boxes: { view: () => Promise.reject(away) } }).start()).rejects.toBe(away);
 });
