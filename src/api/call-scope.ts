@@ -60,13 +60,3 @@ const abortAfter = (controller: AbortController, ms: number): NodeJS.Timeout | u
         () => controller.abort(new BoxledgerError('DeadlineExceeded', 'The time for the call is over.')),
         Math.max(0, ms),
       );
-
-/** `promise`, or the signal's reason if that comes first. */
-export const unlessAborted = <Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> =>
-  new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason);
-    const settled = () => signal.removeEventListener('abort', aborted);
-    signal.addEventListener('abort', aborted, { once: true });
-    if (signal.aborted) aborted();
-    promise.finally(settled).then(resolve, reject);
-  });
