@@ -182,7 +182,7 @@ test('a box that is held for a copy of its disk is not asked', async () => {
   const [boxId, other] = [await runningBox(host, { retries: 1 }), await runningBox(host)];
   await untilHealth(boxId, 'healthy');
   await untilHealth(other, 'healthy');
-  const door = overheardDoor(plane.door, host.hear);
+  const door = overheardDoor(plane.door, host);
   const snapshot = { snapshotId: snapshotId('sn_0000000000000000'), name: 'one' } as const;
   await door.submit({ type: 'box.snapshot', boxId, ...snapshot, consistency: 'best-effort' }, meta);
   held = boxId;
