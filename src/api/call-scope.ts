@@ -1,6 +1,7 @@
 import type { Deadline } from '@grpc/grpc-js';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
+import { timeoutMaxMs } from '../kernel/time.ts';
 import type { Caller } from './caller.ts';
 
 /** What of a gRPC call decides how long it may go on. */
@@ -25,7 +26,6 @@ export interface CallScope extends Disposable {
 /** What is kept of the time to a deadline for saying that it has passed, and what the box's state then is. */
 const answerShare = 0.1;
 const answerMaxMs = 500;
-const timerMaxMs = 2 ** 31 - 1;
 
 export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortSignal): CallScope => {
   const own = new AbortController();
@@ -54,7 +54,7 @@ export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortS
 };
 
 const abortAfter = (controller: AbortController, ms: number): NodeJS.Timeout | undefined =>
-  ms > timerMaxMs
+  ms > timeoutMaxMs
     ? undefined
     : setTimeout(
         () => controller.abort(new BoxledgerError('DeadlineExceeded', 'The time for the call is over.')),
