@@ -1,6 +1,7 @@
 import type { Deadline } from '@grpc/grpc-js';
 import { BoxledgerError } from '../kernel/errors.ts';
 import { limits } from '../kernel/limits.ts';
+import { timeoutMaxMs } from '../kernel/time.ts';
 import type { Caller } from './caller.ts';
 
 /** What of a gRPC call decides how long it may go on. */
@@ -25,8 +26,6 @@ export interface CallScope extends Disposable {
 /** What is kept of the time to a deadline for saying that it has passed, and what the box's state then is. */
 const answerShare = 0.1;
 const answerMaxMs = 500;
-/** What a timer of Node's can wait at most. */
-const nodeTimerMaxMs = 2 ** 31 - 1;
 
 export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortSignal): CallScope => {
   const own = new AbortController();
@@ -55,19 +54,9 @@ export const openScope = (call: BoundedCall, caller: Caller, serviceEnds: AbortS
 };
 
 const abortAfter = (controller: AbortController, ms: number): NodeJS.Timeout | undefined =>
-  ms > nodeTimerMaxMs
+  ms > timeoutMaxMs
     ? undefined
     : setTimeout(
         () => controller.abort(new BoxledgerError('DeadlineExceeded', 'The time for the call is over.')),
         Math.max(0, ms),
       );
-
-/** `promise`, or the signal's reason if that comes first. */
-export const unlessAborted = <Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> =>
-  new Promise((resolve, reject) => {
-    const aborted = () => reject(signal.reason);
-    const settled = () => signal.removeEventListener('abort', aborted);
-    signal.addEventListener('abort', aborted, { once: true });
-    if (signal.aborted) aborted();
-    promise.finally(settled).then(resolve, reject);
-  });

@@ -9,8 +9,9 @@ import type {
   StatusObject,
 } from '@grpc/grpc-js';
 import type { z } from 'zod';
+import { unlessAborted } from '../kernel/unless-aborted.ts';
 import type { ApiDeps } from './api-deps.ts';
-import { type BoundedCall, type CallScope, openScope, unlessAborted } from './call-scope.ts';
+import { type BoundedCall, type CallScope, openScope } from './call-scope.ts';
 import { callerOf } from './caller.ts';
 import { parse, type Received } from './received.ts';
 import { toStatus } from './status.ts';

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ExecResponse } from '../gen/boxledger/v1/box_service.ts';
 import type { ExecInput, ExecOutput, GuestExec } from '../guest/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
+import { unlessAborted } from '../kernel/unless-aborted.ts';
 import type { ApiDeps } from './api-deps.ts';
-import { unlessAborted } from './call-scope.ts';
 import { encodeExit } from './encode.ts';
 import { type ExecNames, inExec } from './exec-start.ts';
 

@@ -3,6 +3,7 @@ import { type BoxOptions, boxOptionsSchema, timerMsSchema } from '../events/box-
 import type { Capacity } from '../events/host-events.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { JsonObject, JsonValue } from '../kernel/json.ts';
+import { limits } from '../kernel/limits.ts';
 import { pathText } from './field-path.ts';
 import { issueText } from './issue-text.ts';
 
@@ -15,13 +16,21 @@ const wideOptions = { idleTimeoutMs: wideMs(timerMsSchema), maxLifetimeMs: wideM
 
 /** The largest host's capacity is a limit like the others, so that it is said together with them. */
 const hostedOptionsSchema = (capacity: Capacity) => {
-  const { cpus, memoryMib } = boxOptionsSchema.shape;
+  const { cpus, memoryMib, healthCheck } = boxOptionsSchema.shape;
+  const check = healthCheck.unwrap();
+  const { intervalMs, timeoutMs } = check.shape;
   return boxOptionsSchema.extend({
     cpus: cpus.removeDefault().max(capacity.cpus, `no host has more than ${capacity.cpus}`).default(1),
     memoryMib: memoryMib
       .removeDefault()
       .max(capacity.memoryMib, `no host has more than ${capacity.memoryMib}`)
       .default(512),
+    healthCheck: check
+      .extend({
+        intervalMs: intervalMs.removeDefault().max(limits.probeIntervalMaxMs).default(limits.probeIntervalMs),
+        timeoutMs: timeoutMs.removeDefault().max(limits.probeTimeoutMaxMs).default(limits.probeTimeoutMs),
+      })
+      .optional(),
   });
 };
 

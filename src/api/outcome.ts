@@ -14,8 +14,9 @@ export type DiskChange = 'snapshot' | 'snapshotRemoval' | 'restore' | 'clone' | 
 
 type Endings = Partial<Record<BoxEventType, 'done' | 'failed' | 'overtaken'>>;
 
-/** What a running box may meet while something is done to it. */
+/** What a box may meet while something is done to it; at rest, a removal by force. */
 const overtakesAny: Endings = {
+  'box.removeRequested': 'overtaken',
   'box.stopRequested': 'overtaken',
   'box.exited': 'overtaken',
   'box.lost': 'overtaken',
@@ -47,7 +48,7 @@ const endings: Record<Change, Endings> = {
     'box.snapshotRemovalFailed': 'failed',
     ...overtakesAny,
   },
-  restore: { 'box.restored': 'done', 'box.restoreFailed': 'failed' },
+  restore: { 'box.restored': 'done', 'box.restoreFailed': 'failed', ...overtakesAny },
   clone: { 'box.cloned': 'done', 'box.cloneFailed': 'failed', ...overtakesAny },
   export: { 'box.exported': 'done', 'box.exportFailed': 'failed', ...overtakesAny },
 };

@@ -72,7 +72,8 @@ export const writeTo = async (
   failed.catch(() => undefined); // heard below
   for await (const text of texts) {
     signal.throwIfAborted();
-    if (!stream.write(text)) await Promise.race([once(stream, 'drain'), failed]);
+    // Not a race of both: that would leave something at `failed` each time.
+    if (!stream.write(text)) await (stream.errored === null ? once(stream, 'drain') : failed);
   }
   stream.end();
   await failed.catch((cause: NodeJS.ErrnoException) => {

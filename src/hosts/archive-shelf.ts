@@ -48,10 +48,7 @@ export class ArchiveShelf {
   /** Call it before anything is imported; again, when it could not be done. */
   async start(): Promise<void> {
     const { pending, log } = this.#options;
-    for (const boxId of await pending.list()) {
-      if (await this.#undo(boxId))
-        log.warn({ boxId }, 'removed the disk of an import that was never recorded');
-    }
+    for (const boxId of await pending.list()) await this.#clearAtStart(boxId);
     this.#timer = setInterval(() => {
       this.sweep().catch((err: unknown) => log.warn({ err }, 'archives could not be looked at'));
     }, sweepIntervalMs);
@@ -94,13 +91,13 @@ export class ArchiveShelf {
     signal: AbortSignal,
     record: (unpacked: UnpackedArchive) => Promise<Result>,
   ): Promise<Result> {
-    const { driver, pending, placement, log } = this.#options;
+    const { driver, pending, placement } = this.#options;
     return this.#lock.run(boxId, async () => {
       await pending.add(boxId);
       const { manifest, archiveBytes, sha256 } = await driver
         .importDisk(boxId, archive, { signal })
         .catch(async (error: unknown) => {
-          await pending.remove(boxId); // nothing was made
+          await this.#undoSoon(boxId); // it may have failed once the disk was there
           throw error;
         });
       const { name, options } = manifest.box;
@@ -110,21 +107,38 @@ export class ArchiveShelf {
         return result;
       } catch (error) {
         const isUnknown = error instanceof BoxledgerError && error.code === 'Unavailable';
-        if (!isUnknown)
-          await this.#undo(boxId).catch((err: unknown) =>
-            log.warn({ err, boxId }, 'the disk of a refused import is removed at the next start'),
-          );
+        if (!isUnknown) await this.#undoSoon(boxId);
         throw error;
       }
     });
   }
 
-  /** Never takes the disk of a box that there is. Whether there was one to take. */
+  /** Throws only what is over by itself: a disk that cannot be removed keeps no host from its other boxes. */
+  async #clearAtStart(boxId: BoxId): Promise<void> {
+    const { log } = this.#options;
+    try {
+      if (await this.#undo(boxId))
+        log.warn({ boxId }, 'removed the disk of an import that was never recorded');
+    } catch (err) {
+      if (err instanceof BoxledgerError && err.code === 'Unavailable') throw err;
+      log.error({ err, boxId }, 'the disk of an import that was never recorded stays until the next start');
+    }
+  }
+
+  /** Now, or else at the next start. */
+  async #undoSoon(boxId: BoxId): Promise<void> {
+    await this.#undo(boxId).catch((err: unknown) =>
+      this.#options.log.warn({ err, boxId }, 'the disk of a failed import is removed at the next start'),
+    );
+  }
+
+  /** Never takes the disk of a box that there is, nor one that no import made. Whether there was one to take. */
   async #undo(boxId: BoxId): Promise<boolean> {
     const { driver, boxes, pending } = this.#options;
     const isUnknown = (await boxes.view(boxId)) === undefined;
-    if (isUnknown) await driver.removeDisk(boxId);
+    const isToGo = isUnknown && (await driver.diskOrigin(boxId))?.kind === 'import';
+    if (isToGo) await driver.removeDisk(boxId);
     await pending.remove(boxId);
-    return isUnknown;
+    return isToGo;
   }
 }

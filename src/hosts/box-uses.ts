@@ -1,5 +1,6 @@
 import { EventEmitter } from 'eventemitter3';
 import type { ExecDirectory } from '../commands/event-store.ts';
+import type { Command } from '../events/commands.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 import { type BoxId, execStream, type HostId, type StreamId } from '../kernel/ids.ts';
 import type { Clock } from '../kernel/ports.ts';
@@ -73,14 +74,23 @@ export class BoxUses {
           break;
         case 'exec.exited':
         case 'exec.failed':
-        case 'exec.lost': {
-          const boxId = this.#boxOf.get(streamId);
-          this.#boxOf.delete(streamId);
-          if (boxId !== undefined) this.#end(boxId, streamId);
+        case 'exec.lost':
+          this.#endExec(streamId);
           break;
-        }
         default: // of no exec, or neither its beginning nor its end
       }
+  }
+
+  /** The command was carried out, and what it appended was not heard. An exec whose beginning was not heard is never run. */
+  missed(command: Command): void {
+    switch (command.type) {
+      case 'exec.reportExited':
+      case 'exec.reportFailed':
+      case 'exec.reportLost':
+        this.#endExec(execStream(command.execId));
+        break;
+      default: // ends no exec
+    }
   }
 
   /** Calls `listener` when the last use of a box that is followed is over. */
@@ -91,6 +101,12 @@ export class BoxUses {
   #beginExec(boxId: BoxId, streamId: StreamId): void {
     this.#boxOf.set(streamId, boxId);
     this.#add(boxId, streamId);
+  }
+
+  #endExec(streamId: StreamId): void {
+    const boxId = this.#boxOf.get(streamId);
+    this.#boxOf.delete(streamId);
+    if (boxId !== undefined) this.#end(boxId, streamId);
   }
 
   #add(boxId: BoxId, use: StreamId | symbol): void {

@@ -6,7 +6,7 @@ import { persist } from '../effects/persist.ts';
 import type { BoxStateName, BoxView } from '../events/box-view.ts';
 import { type BoxId, commandId, type HostId } from '../kernel/ids.ts';
 import type { Clock } from '../kernel/ports.ts';
-import { msOf } from '../kernel/time.ts';
+import { msOf, timeoutMaxMs } from '../kernel/time.ts';
 import { type HealthState, healthAfter } from './health-state.ts';
 import type { HostBoxes } from './host-boxes.ts';
 import { type Finding, type ProbeTools, probe } from './probe.ts';
@@ -100,7 +100,7 @@ export class HealthProber {
     const { random } = this.#options.backoff;
     let waitMs = atOnce ? 0 : healthCheck.intervalMs * random();
     for (;;) {
-      await sleep(waitMs, undefined, { signal, ref: false });
+      await sleep(Math.min(waitMs, timeoutMaxMs), undefined, { signal, ref: false });
       const finding = await this.#probe(view, healthCheck, signal);
       signal.throwIfAborted();
       const upMs = msOf(this.#options.clock.now()) - msOf(view.startedAt ?? view.createdAt);

@@ -21,7 +21,7 @@ import type { GuestRegistry } from './guests.ts';
 import { HealthProber } from './health-prober.ts';
 import type { HostBoxes } from './host-boxes.ts';
 import { Leftovers } from './leftovers.ts';
-import { type Appended, overheardDoor } from './overheard-door.ts';
+import { type Appended, type Missed, type Overhearing, overheardDoor } from './overheard-door.ts';
 import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
 import { Timekeeper } from './timekeeper.ts';
@@ -57,7 +57,7 @@ export interface HostOptions {
   readonly signal: AbortSignal;
 }
 
-export interface Host {
+export interface Host extends Overhearing {
   readonly hostId: HostId;
   /** Of this join: part of every placement on this host. */
   readonly epoch: number;
@@ -68,6 +68,8 @@ export interface Host {
    * appended elsewhere a host learns by the effects that it leads to here.
    */
   hear(appended: Appended): void;
+  /** As `hear`, where it is not known what was appended: the box is looked at. */
+  missed(missed: Missed): void;
   /** Brings a box into agreement with the log once none of its effects runs here: one of them was settled elsewhere. */
   look(boxId: BoxId): void;
   /** Effects that run may end within `timeoutMs`, then they are handed back. Boxes run on, for the next start to take over. */
@@ -87,9 +89,8 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   );
   log.info({ hostId, epoch, handedBack: handedBack.length }, 'host joined');
 
-  const { hear, care } = careFor(options);
-  const door = overheardDoor(options.door, hear);
   const look = (boxId: BoxId) => void runner.whileAlone(boxId, () => supervisor.check(boxId));
+  const { hear, missed, door, care } = careFor(options, look);
   const supervisor = new Supervisor({
     ...options,
     door,
@@ -129,6 +130,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
     epoch,
     notice: (effects) => runner.notice(effects),
     hear,
+    missed,
     look,
     close: async (timeoutMs) => {
       stopCaring();
@@ -140,7 +142,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
 };
 
 /** What a host does for its boxes by itself, besides keeping them in agreement with the log. */
-const careFor = (options: HostOptions) => {
+const careFor = (options: HostOptions, look: (boxId: BoxId) => void) => {
   const { uses } = options;
   const hear = ({ events, view }: Appended): void => {
     uses.hear(events);
@@ -148,7 +150,11 @@ const careFor = (options: HostOptions) => {
     timekeeper.hear(view);
     prober.hear(view);
   };
-  const door = overheardDoor(options.door, hear);
+  const missed = ({ command, view }: Missed): void => {
+    uses.missed(command);
+    if (view !== null) look(view.boxId);
+  };
+  const door = overheardDoor(options.door, { hear, missed });
   const timekeeper: Timekeeper = new Timekeeper({ ...options, door });
   const prober: HealthProber = new HealthProber({ ...options, door });
   const leftovers = new Leftovers(options);
@@ -156,7 +162,7 @@ const careFor = (options: HostOptions) => {
     timekeeper.close();
     prober.close();
   };
-  return { hear, care: { leftovers, close } };
+  return { hear, missed, door, care: { leftovers, close } };
 };
 
 /** Kinds of work on a disk in which the box may have been held, or after which snapshots may be left. */

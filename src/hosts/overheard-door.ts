@@ -1,5 +1,6 @@
 import type { Answer, CommandDoor } from '../commands/door.ts';
 import type { BoxView } from '../events/box-view.ts';
+import type { Command } from '../events/commands.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
 
 /** What a command has just appended. */
@@ -9,12 +10,27 @@ export interface Appended {
   readonly view: BoxView | null;
 }
 
-/** The same door, with somebody who hears of what its commands append, before their callers do. `hear` must not throw. */
-export const overheardDoor = (door: CommandDoor, hear: (appended: Appended) => void): CommandDoor => ({
+/** A command that had been carried out before: nobody here may have heard of what it appended then. */
+export interface Missed {
+  readonly command: Command;
+  /** The box as it was then; null for other streams. */
+  readonly view: BoxView | null;
+}
+
+/** Somebody who is told before the command's caller is. Neither may throw. */
+export interface Overhearing {
+  hear(appended: Appended): void;
+  missed(missed: Missed): void;
+}
+
+/** The same door, with somebody who hears of what its commands append. */
+export const overheardDoor = (door: CommandDoor, { hear, missed }: Overhearing): CommandDoor => ({
   submit: async (command, meta) => {
     const answer: Answer = await door.submit(command, meta);
-    // A repeated command is answered with the box as it was then.
-    if (answer.kind === 'accepted' && answer.events.length > 0) hear(answer);
+    if (answer.kind !== 'accepted') return answer;
+    // No acceptance is without events but a repeated one: the answer to the first was lost after its commit.
+    if (answer.events.length > 0) hear(answer);
+    else missed({ command, view: answer.view });
     return answer;
   },
 });

@@ -70,7 +70,8 @@ const runCommand = async (
     workingDir: options.workingDir,
   };
   let said = '';
-  const run = guest.exec(execId, { command, args, env: {}, timeoutMs }, defaults, signal);
+  const spec = { command, args, env: {}, timeoutMs: Math.min(timeoutMs, limits.execTimeoutMaxMs) };
+  const run = guest.exec(execId, spec, defaults, signal);
   await run.send({ kind: 'end' });
   for await (const output of run) {
     if (output.kind === 'stdout' || output.kind === 'stderr')

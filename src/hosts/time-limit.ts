@@ -1,7 +1,8 @@
 import { BoxledgerError } from '../kernel/errors.ts';
+import { timeoutMaxMs } from '../kernel/time.ts';
 
 /**
- * Gives `work` at most `limitMs`. Past it, or when `signal` fires, this throws: `DeadlineExceeded`, or the reason of
+ * Gives `work` at most `limitMs`, and never more than a timer holds. Past it, or when `signal` fires, this throws: `DeadlineExceeded`, or the reason of
  * `signal`. The signal that `work` got fires in any case, so that nothing it began goes on behind the answer's back.
  */
 export const withinLimit = async <T>(
@@ -19,7 +20,7 @@ export const withinLimit = async <T>(
   signal.addEventListener('abort', pass, { once: true });
   const timer = setTimeout(
     () => abort.abort(new BoxledgerError('DeadlineExceeded', `${what}: not done within ${limitMs} ms`)),
-    limitMs,
+    Math.min(limitMs, timeoutMaxMs),
   );
   try {
     return await Promise.race([broken, work(abort.signal)]);

@@ -31,6 +31,9 @@ export const limits = {
   healthCommandMax: 64,
   probeIntervalMs: 30_000,
   probeTimeoutMs: 10_000,
+  /** What a request may ask for. Logs may hold more, up to `timerMaxMs`. */
+  probeIntervalMaxMs: 24 * 60 * 60 * 1000,
+  probeTimeoutMaxMs: 24 * 60 * 60 * 1000,
   probeRetries: 3,
   probeStartPeriodMs: 60_000,
   /** What is kept of the last output of a health check that failed. */

@@ -25,7 +25,7 @@ import { ExecKeeper } from '../hosts/exec-keeper.ts';
 import { GuestRegistry } from '../hosts/guests.ts';
 import { type Host, startHost } from '../hosts/host.ts';
 import { directoryBoxes } from '../hosts/host-boxes.ts';
-import { type Appended, overheardDoor } from '../hosts/overheard-door.ts';
+import { type Appended, type Missed, overheardDoor } from '../hosts/overheard-door.ts';
 import { ProgressBoard } from '../hosts/progress.ts';
 import { UsageMeter } from '../hosts/usage-meter.ts';
 import { defaultStepLimits } from '../hosts/workshop.ts';
@@ -89,6 +89,7 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
     const host = await joinHost(options, { door: hostDoor, guests, meter, progress, uses });
     asked.on('effects', (effects) => host.notice(effects));
     asked.on('appended', (appended) => host.hear(appended));
+    asked.on('missed', (missed) => host.missed(missed));
     teardown.add('host', () => host.close(closeTimeoutMs));
     const keeper = openKeeper(options, door, guests);
     teardown.add('execs', async () => keeper.close());
@@ -137,7 +138,12 @@ export const openPlane = async (options: PlaneOptions): Promise<Plane> => {
 
 /** What commands pass through, and what is told of their events. */
 const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, teardown: Teardown) => {
-  const asked = new EventEmitter<{ effects: [readonly EffectIntent[]]; appended: [Appended]; left: [] }>();
+  const asked = new EventEmitter<{
+    effects: [readonly EffectIntent[]];
+    appended: [Appended];
+    missed: [Missed];
+    left: [];
+  }>();
   const onLeft = () => void asked.emit('left');
   const dispatcher = new Dispatcher({ queue, clock: systemClock, log, crash, onLeft });
   teardown.add('dispatcher', () => dispatcher.idle());
@@ -158,7 +164,10 @@ const openCommandSide = ({ store, queue, log, crash, metrics }: PlaneOptions, te
     measure?.(command, answer, durationMs);
   });
   // What the host submits by itself it hears of by itself.
-  const door = overheardDoor(hostDoor, (appended) => asked.emit('appended', appended));
+  const door = overheardDoor(hostDoor, {
+    hear: (appended) => asked.emit('appended', appended),
+    missed: (missed) => asked.emit('missed', missed),
+  });
   const tail = new LogTail(store.log, {
     ...tailOptions,
     onError: (err) => log.warn({ err }, 'the log could not be read; it is tried again'),

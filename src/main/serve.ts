@@ -13,7 +13,7 @@ import { postgresCarrier } from '../effects/postgres-carrier.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { type BoxId, type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { readIfThere, writeWhole } from '../os/files.ts';
 import { systemUser } from '../sdk/system-user.ts';
 import { Cleaner, type Retention } from '../store/cleaning.ts';
@@ -142,7 +142,9 @@ export const openDriver = async (
 ): Promise<Driver> => {
   if (driver === 'sim') return createSimDriver();
   const mode = isolation === 'auto' ? undefined : isolation;
-  const opened = await createProcessDriver({ dataDir, agentPath, mode });
+  const notCleared = (boxId: BoxId, err: unknown) =>
+    log.error({ err, boxId }, 'what was half done on the disk of a box could not be cleared away');
+  const opened = await createProcessDriver({ dataDir, agentPath, mode, notCleared });
   const found = await opened.isolation();
   if (found.isolates)
     log.info({ measures: found.measures, missing: found.missing }, 'how boxes are kept apart');

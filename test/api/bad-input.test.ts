@@ -109,6 +109,16 @@ test.each(['a/b', 'a\0b', '-a', '.a', 'a b', 'ä', 'a'.repeat(64), 'bx_012345678
   },
 );
 
+test('a health check that asks for more than a day between probes, or for one, is refused', async () => {
+  const dayMs = 24 * 60 * 60 * 1000;
+  const healthCheck = { command: [], intervalMs: dayMs + 1, timeoutMs: dayMs + 1 };
+  const faults = await violationsOf(create({ options: options({ healthCheck }) }));
+  expect(Object.keys(faults).toSorted()).toEqual([
+    'options.health_check.interval_ms',
+    'options.health_check.timeout_ms',
+  ]);
+});
+
 test('fields that the contract does not know are refused, however deep', async () => {
   const bytes = new BinaryWriter()
     .uint32(26)

@@ -109,6 +109,24 @@ test('a stop that comes first overtakes what a running box is held for', async (
   });
 });
 
+test.each([
+  ['snapshot', (box: string) => client.disks.createSnapshot(box, { name: 'late' })],
+  ['restore', (box: string) => client.disks.restoreSnapshot(box, 'kept')],
+  ['removal of a snapshot', (box: string) => client.disks.removeSnapshot(box, 'kept')],
+  ['clone', (box: string) => client.disks.clone(box, { names: [`${box}-copy`] })],
+])('a removal by force that comes first overtakes the %s of a box at rest', async (what, ask) => {
+  const name = `forced-${what.replaceAll(' ', '-')}`;
+  await stopped(name);
+  await snapshotted(name, 'kept');
+  const asked = ask(name);
+  await eventually('it is under way', async () => (await client.get(name)).operation !== undefined);
+  await client.remove(name, { force: true, wait: false });
+  await expect(asked).rejects.toMatchObject({
+    code: 'InvalidState',
+    message: `The ${what} of box ${name} was overtaken by box.removeRequested.`,
+  });
+});
+
 test('all that is wrong with a request is said at once, and nothing is done', async () => {
   await expect(
     client.disks.createSnapshot('no box', { name: '.a/b\0', consistency: 'fine' as never }), // what the type forbids

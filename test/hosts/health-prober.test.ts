@@ -8,6 +8,7 @@ import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { overheardDoor } from '../../src/hosts/overheard-door.ts';
 import type { BoxId, HostId } from '../../src/kernel/ids.ts';
 import { snapshotId } from '../../src/kernel/ids.ts';
+import { limits } from '../../src/kernel/limits.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
@@ -182,7 +183,7 @@ test('a box that is held for a copy of its disk is not asked', async () => {
   const [boxId, other] = [await runningBox(host, { retries: 1 }), await runningBox(host)];
   await untilHealth(boxId, 'healthy');
   await untilHealth(other, 'healthy');
-  const door = overheardDoor(plane.door, host.hear);
+  const door = overheardDoor(plane.door, host);
   const snapshot = { snapshotId: snapshotId('sn_0000000000000000'), name: 'one' } as const;
   await door.submit({ type: 'box.snapshot', boxId, ...snapshot, consistency: 'best-effort' }, meta);
   held = boxId;
@@ -195,6 +196,23 @@ test('a box that is held for a copy of its disk is not asked', async () => {
   await eventually('the snapshot is there', async () => (await plane.view(boxId)).snapshots.length === 1);
   await probed(5);
   expect(await changesOf(boxId)).toEqual(['healthy']);
+});
+
+test('a check that was recorded with longer times than a timer holds is neither asked all the time nor given none', async () => {
+  const timeouts = new Map<string | undefined, unknown[]>();
+  const asked = (boxId: string | undefined) => timeouts.get(boxId) ?? [];
+  const guest = guestRunning((_execId, { timeoutMs }, { env }) => {
+    const boxId = env['BOXLEDGER_BOX_ID'];
+    timeouts.set(boxId, [...asked(boxId), timeoutMs]);
+    return exitedWith(0, '');
+  });
+  const host = await startWith(guest);
+  const long = limits.timerMaxMs;
+  const slow = await runningBox(host, { intervalMs: long, timeoutMs: long });
+  await untilHealth(slow, 'healthy');
+  const other = await runningBox(host);
+  await eventually('another box was asked often meanwhile', () => asked(other).length > 3);
+  expect(asked(slow)).toEqual([limits.execTimeoutMaxMs]);
 });
 
 test('a restarted host goes on asking a box that it takes over', async () => {

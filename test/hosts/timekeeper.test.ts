@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { CommandDoor } from '../../src/commands/door.ts';
 import { createSimDriver, type SimDriver } from '../../src/drivers/sim-driver.ts';
 import { SimWorld } from '../../src/drivers/sim-world.ts';
 import type { BoxOptions } from '../../src/events/box-options.ts';
+import type { Command } from '../../src/events/commands.ts';
 import { overheardDoor } from '../../src/hosts/overheard-door.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { type BoxId, execStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
+import { type BoxId, commandId, execStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
 import { msOf, type Timestamp } from '../../src/kernel/time.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
@@ -132,26 +134,56 @@ test('a limit is kept while the database comes and goes', async () => {
   await eventOf(boxId, 'box.stopRequested');
 });
 
-test('an answer that was lost on its way does not make two', async () => {
+/** Commits, and loses the first answer to a command of the type. */
+const losingAnswerTo = (type: Command['type']): CommandDoor => {
   let lost = false;
-  const host = await start({
-    door: {
-      submit: async (command, commandMeta) => {
-        const answer = await plane.door.submit(command, commandMeta);
-        if (command.type !== 'box.resume' || lost) return answer;
-        lost = true;
-        throw new BoxledgerError('Unavailable', 'the connection is gone');
-      },
+  return {
+    submit: async (command, commandMeta) => {
+      const answer = await plane.door.submit(command, commandMeta);
+      if (command.type !== type || lost) return answer;
+      lost = true;
+      throw new BoxledgerError('Unavailable', 'the connection is gone');
     },
-  });
+  };
+};
+
+test('an answer that was lost on its way does not make two', async () => {
+  const host = await start({ door: losingAnswerTo('box.resume') });
   const boxId = await pausedBox(host, 100);
   await eventually('it runs again', async () => (await plane.view(boxId)).state === 'running');
   await eventOf(boxId, 'box.resumeRequested');
 });
 
+test('a box is held to its limits though the answer to its start was lost', async () => {
+  const host = await start({ door: losingAnswerTo('box.settleEffect') });
+  const boxId = await runningBox(host, { maxLifetimeMs: 200 });
+  await plane.until(boxId, 'stopped');
+  await eventOf(boxId, 'box.stopRequested');
+});
+
+test('an exec keeps its box from being idle no more though the answer to its end was lost', async () => {
+  const host = await start();
+  const boxId = await runningBox(host, { idleTimeoutMs: 200 });
+  const door = overheardDoor(losingAnswerTo('exec.reportFailed'), host);
+  const execId = randomIds.execId();
+  const spec = { command: 'work', args: [], env: {} };
+  const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
+  await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+  expect(host.uses.of(boxId)).toBe('in-use');
+  const failure = { code: 'NotFound', message: 'there is no such program' } as const;
+  const end = () =>
+    door.submit(
+      { type: 'exec.reportFailed', execId, failure },
+      { ...meta, commandId: commandId(`${execId}.end`) },
+    );
+  await expect(end()).rejects.toMatchObject({ code: 'Unavailable' });
+  await end();
+  await plane.until(boxId, 'stopped');
+});
+
 test('an idle box is stopped, and not while an exec goes on in it', async () => {
   const host = await start();
-  const door = overheardDoor(plane.door, host.hear);
+  const door = overheardDoor(plane.door, host);
   const boxId = await runningBox(host, { idleTimeoutMs: 1_000 });
   const execId = randomIds.execId();
   const spec = { command: 'work', args: [], env: {} };
@@ -180,7 +212,7 @@ test('an exec that goes on while its host is away keeps its box from being idle'
   const execId = randomIds.execId();
   const spec = { command: 'work', args: [], env: {} };
   const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-  const door = overheardDoor(plane.door, first.hear);
+  const door = overheardDoor(plane.door, first);
   await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
   await hosts.stop(first);
   const next = await start();
@@ -189,7 +221,7 @@ test('an exec that goes on while its host is away keeps its box from being idle'
   await eventually('it would have been idle', () => Date.now() > tookOverMs + 800);
   expect((await plane.view(boxId)).state).toBe('running');
   const failure = { code: 'Unavailable', message: 'nobody knows it any more' } as const;
-  await overheardDoor(plane.door, next.hear).submit({ type: 'exec.reportLost', execId, failure }, meta);
+  await overheardDoor(plane.door, next).submit({ type: 'exec.reportLost', execId, failure }, meta);
   await plane.until(boxId, 'stopped');
 });
 

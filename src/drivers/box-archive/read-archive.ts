@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { limits } from '../../kernel/limits.ts';
+import { unlessAborted } from '../../kernel/unless-aborted.ts';
 import { badArchive } from './bad-archive.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ChecksumCheck, checksumsPath } from './checksums.ts';
@@ -173,21 +174,15 @@ async function* untilAborted(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
-  let fail: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    fail = () => reject(signal.reason);
-    signal.addEventListener('abort', fail, { once: true });
-  });
-  aborted.catch(() => undefined); // heard of only while something is waited for
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { done, value } = await Promise.race([iterator.next(), aborted]);
+      // One promise that outlives the chunks would keep all of them: a race leaves its reaction on each of its promises.
+      const { done, value } = await unlessAborted(iterator.next(), signal);
       if (done === true) return;
       yield value;
     }
   } finally {
-    signal.removeEventListener('abort', fail);
     void iterator.return?.().then(undefined, () => undefined); // it may be silent; nothing more is wanted of it
   }
 }

@@ -119,7 +119,7 @@ const failedCopy = async (said: string, to: string): Promise<BoxledgerError> => 
 
 const fullBelowBytes = 1024 * 1024;
 
-/** Writes to the device whatever the file system of `path` holds back: one call, however many files there are. */
+/** Writes to the device whatever the file system of `path`, which has to be readable, holds back: one call, however many files there are. */
 export const flushFileSystem = async (path: string, signal: AbortSignal): Promise<void> => {
   await promisify(execFile)('sync', isLinux ? ['-f', '--', path] : [], { signal }).catch((error: unknown) => {
     throw signal.aborted ? signal.reason : error;

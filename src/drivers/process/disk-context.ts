@@ -33,6 +33,8 @@ export interface DiskContext {
   readonly directoryMode: number;
   /** Called after each step; does nothing but in the fault tests. */
   readonly passed: (step: DiskStep) => void;
+  /** Told of a box whose leavings could not be cleared away; it is tried again before the next work on its disk. */
+  readonly notCleared: (boxId: BoxId, error: unknown) => void;
   /** Lets work be done on a box while nothing of it runs, and nothing can be started. `InvalidState` if it runs. */
   readonly atRest: <Result>(boxId: BoxId, work: () => Promise<Result>) => Promise<Result>;
 }

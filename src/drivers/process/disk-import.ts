@@ -15,14 +15,15 @@ export const importNewDisk = async (
   archive: AsyncIterable<Uint8Array>,
   { signal, onProgress, maxBytes = limits.boxArchiveDiskBytesMax }: Parameters<DiskKeeper['importDisk']>[2],
 ): Promise<ImportedArchive> => {
-  const staged = await stageNewDisk(context, context.layout.box(boxId));
+  const box = context.layout.box(boxId);
+  const staged = await stageNewDisk(context, box);
   context.passed('import.begun');
   const tell = spaced(onProgress);
   const onBytes = (bytes: number) => tell({ bytes, totalBytes: null });
   const unpacking = new DiskUnpacking(staged, context.owner);
   const figures = await readArchive(archive, { maxBytes, signal, onBytes }, unpacking);
   await unpacking.end();
-  await flushFileSystem(staged, signal);
+  await flushFileSystem(box.staging, signal);
   context.passed('import.staged');
   const made = { ...figures, sizeBytes: figures.manifest.disk.bytes };
   await keepNewDisk(context, boxId, staged, { kind: 'import', made }, signal);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { lstat, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, rename, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../kernel/errno.ts';
 
@@ -13,6 +13,26 @@ export const renameIfThere = async (from: string, to: string): Promise<boolean> 
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
+  }
+};
+
+/**
+ * Renames a tree into another directory, for which its user has to be allowed to write to its root: the root's `..` changes. What
+ * runs in a box decides on the mode of its disk's root, so that it is made writable first where need be. Returns the mode
+ * that it had then; undefined when it is as it was. `ENOENT` when it is not there.
+ */
+export const moveTree = async (from: string, to: string): Promise<number | undefined> => {
+  try {
+    await rename(from, to);
+    return undefined;
+  } catch (error) {
+    if (errnoOf(error) !== 'EACCES') throw error;
+    const stats = await lstat(from);
+    if (!stats.isDirectory()) throw error;
+    const mode = stats.mode & 0o7777;
+    await chmod(from, mode | 0o700);
+    await rename(from, to);
+    return mode;
   }
 };
 

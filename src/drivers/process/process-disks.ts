@@ -38,13 +38,13 @@ export class ProcessDisks implements DiskKeeper {
     this.#exports = new DiskExports(context);
   }
 
-  /** Clears away what an earlier life of the service left half done, of all boxes. */
+  /** Clears away what an earlier life of the service left half done, of all boxes. One that cannot be cleared holds up no other. */
   async setUp(): Promise<void> {
     const { layout } = this.#context;
     await mkdir(layout.exports, { recursive: true, mode: 0o700 });
     await removeTree(layout.exportsStaging);
     for (const name of await readdir(layout.boxes))
-      if (boxIdPattern.test(name)) await clearLeavings(layout.box(parseBoxId(name)));
+      if (boxIdPattern.test(name)) await this.#clearAfterwards(parseBoxId(name));
   }
 
   snapshotDisk(boxId: BoxId, snapshotId: SnapshotId, work: DiskWork): Promise<DiskCopy> {
@@ -94,7 +94,7 @@ export class ProcessDisks implements DiskKeeper {
       const staged = await stage(box.staging);
       passed('restore.begun');
       const copy = await this.#copier.copy(box.snapshot(snapshotId).disk, staged, kept.sizeBytes, work);
-      await flushFileSystem(staged, work.signal);
+      await flushFileSystem(box.staging, work.signal);
       passed('restore.staged');
       await atRest(boxId, async () => {
         work.signal.throwIfAborted();
@@ -126,7 +126,7 @@ export class ProcessDisks implements DiskKeeper {
       const copy = await this.#copier.copy(source.disk, staged, sizeBytes, work);
       // A removal begins by taking the name away: as long as it is there, all of the snapshot was.
       await this.#snapshotOf(from);
-      await flushFileSystem(staged, work.signal);
+      await flushFileSystem(box.staging, work.signal);
       passed('clone.staged');
       const made = { copy, sizeBytes };
       await keepNewDisk(
@@ -197,12 +197,18 @@ export class ProcessDisks implements DiskKeeper {
         try {
           return await work(box);
         } finally {
-          await clearLeavings(box);
+          await this.#clearAfterwards(boxId);
         }
       });
     } catch (error) {
       throw asBoxledgerError(error, `cannot ${doing} box ${boxId}`, signal);
     }
+  }
+
+  /** What the work came to stays so. */
+  async #clearAfterwards(boxId: BoxId): Promise<void> {
+    const { layout, notCleared } = this.#context;
+    await clearLeavings(layout.box(boxId)).catch((error: unknown) => notCleared(boxId, error));
   }
 
   async #snapshotOf({ boxId, snapshotId }: DiskSource): Promise<DiskCopy> {

@@ -39,6 +39,8 @@ export interface ProcessDriverOptions {
   readonly nodePath?: string | undefined;
   /** Use this way to keep boxes apart and no other; by default the best that works here. */
   readonly mode?: IsolationMode | undefined;
+  /** Told of a box of which something half done could not be cleared away; it is tried again before the next work on its disk. */
+  readonly notCleared?: ((boxId: BoxId, error: unknown) => void) | undefined;
   /** Called after each step of a boot or of work on a disk, for tests that let the service die there. */
   readonly passed?: ((step: BootStep | DiskStep) => void) | undefined;
 }
@@ -69,6 +71,7 @@ export const createProcessDriver = async (options: ProcessDriverOptions): Promis
       base: { ...base, mode: chosen.mode },
       cgroups,
       passed: options.passed ?? (() => undefined),
+      notCleared: options.notCleared ?? (() => undefined),
     };
     const driver = new ProcessDriver(
       layout,
@@ -88,20 +91,19 @@ const socketPathMaxBytes = process.platform === 'linux' ? 107 : 103;
 
 /** Where sockets are reached below: the run directory, or, when its path is too long for that, a descriptor of it. */
 const socketRoot = (layout: Layout): string => {
-  const longest = layout.box(parseBoxId('bx_0000000000000000')).socket;
-  if (Buffer.byteLength(longest) <= socketPathMaxBytes) return layout.run;
+  const longestBytes = Buffer.byteLength(layout.box(parseBoxId('bx_0000000000000000')).socket);
+  if (longestBytes <= socketPathMaxBytes) return layout.run;
   if (process.platform === 'linux') return `/proc/self/fd/${openSync(layout.run, 'r')}`;
   throw new BoxledgerError(
     'InvalidArgument',
     `the data directory's path is too long for sockets: ${layout.run}`,
-    {
-      help: `Choose one that is ${Buffer.byteLength(longest) - socketPathMaxBytes} bytes shorter.`,
-    },
+    { help: `Choose one that is ${longestBytes - socketPathMaxBytes} bytes shorter.` },
   );
 };
 
 interface DriverContext extends BootContext {
   readonly passed: (step: BootStep | DiskStep) => void;
+  readonly notCleared: (boxId: BoxId, error: unknown) => void;
 }
 
 class ProcessDriver extends ForwardedDisks implements Driver {
@@ -122,6 +124,7 @@ class ProcessDriver extends ForwardedDisks implements Driver {
       owner: ownerFor(context.base),
       directoryMode: directoryModeFor(context.base),
       passed: context.passed,
+      notCleared: context.notCleared,
       atRest: (boxId, work) => this.#atRest(boxId, work),
     });
     this.#isolation = isolation;

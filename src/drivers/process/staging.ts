@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../kernel/errno.ts';
-import { isThere, removeTree, renameIfThere } from './files.ts';
+import { isThere, moveTree, removeTree, renameIfThere } from './files.ts';
 import type { BoxLayout } from './layout.ts';
 
 /**
@@ -19,10 +19,11 @@ export const stage = async (staging: string): Promise<string> => {
   return newName(staging);
 };
 
-/** Gives the staged tree its name, for good. */
+/** Gives the staged tree its name, for good. A kill -9 may leave a root that was shut to its own user open to that one. */
 export const commit = async (staged: string, path: string): Promise<void> => {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await rename(staged, path);
+  const mode = await moveTree(staged, path);
+  if (mode !== undefined) await chmod(path, mode);
   await flushDirectory(dirname(path));
 };
 
@@ -30,7 +31,7 @@ export const commit = async (staged: string, path: string): Promise<void> => {
 export const discard = async (staging: string, path: string): Promise<void> => {
   if (!(await isThere(path))) return;
   const doomed = await stage(staging);
-  if (!(await renameIfThere(path, doomed))) return;
+  await moveTree(path, doomed);
   await flushDirectory(dirname(path));
   await removeTree(doomed);
 };

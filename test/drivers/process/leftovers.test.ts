@@ -161,6 +161,24 @@ test('files that the box made unreadable to itself are removed with the disk', a
   expect(await harness.driver.list()).toEqual([]);
 });
 
+test('a box whose leavings cannot be cleared away is told of, and keeps the driver from no other', async () => {
+  const harness = await openProcessHarness(undefined);
+  onTestFinished(harness.close);
+  const { dataDir } = harness;
+  const [stuck, other] = [newBoxId(), newBoxId()];
+  const layout = layoutOf(dataDir);
+  await mkdir(layout.box(other).staging, { recursive: true });
+  // Not even root reads it as a directory.
+  await mkdir(layout.box(stuck).box, { recursive: true });
+  await writeFile(layout.box(stuck).staging, '');
+  const told: BoxId[] = [];
+  const notCleared = (boxId: BoxId) => told.push(boxId);
+  const next = await createProcessDriver({ dataDir, agentPath: standInAgent, notCleared });
+  expect(told).toEqual([stuck]);
+  expect(await next.list()).toEqual([stuck]);
+  await rm(layout.box(stuck).staging);
+});
+
 test('a disk that is half made is made anew, one that is complete is never written over', async () => {
   const harness = await openProcessHarness(undefined);
   onTestFinished(harness.close);

@@ -12,10 +12,24 @@ const nobody = 1_931_000_001;
 const isRoot = process.getuid?.() === 0;
 
 let program: Bundle;
+let shutDisks: Bundle;
 beforeAll(async () => {
   program = await bundle(new URL('../support/unprivileged-life.ts', import.meta.url));
+  shutDisks = await bundle(new URL('../support/shut-disks.ts', import.meta.url));
 });
-afterAll(() => program?.remove());
+afterAll(async () => {
+  await program?.remove();
+  await shutDisks?.remove();
+});
+
+/** Runs it as an ordinary user, on a data directory of that one's. */
+const asNobody = async ({ path }: Bundle, dataDir: string, ...more: readonly string[]) => {
+  await chown(dataDir, nobody, nobody);
+  const agentPath = join(dataDir, 'agent.cjs');
+  await cp(standInAgent, agentPath);
+  const as = { uid: nobody, gid: nobody, cwd: '/' };
+  return promisify(execFile)(process.execPath, [path, dataDir, agentPath, ...more], as);
+};
 
 for (const mode of ['', 'bwrap', 'unshare', 'plain'])
   test.skipIf(!isRoot)(
@@ -23,14 +37,7 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
     async (context) => {
       const dataDir = await makeDataDir();
       try {
-        await chown(dataDir, nobody, nobody);
-        const agentPath = join(dataDir, 'agent.cjs');
-        await cp(standInAgent, agentPath);
-        const run = promisify(execFile)(process.execPath, [program.path, dataDir, agentPath, mode], {
-          uid: nobody,
-          gid: nobody,
-          cwd: '/',
-        });
+        const run = asNobody(program, dataDir, mode);
         const result = await run.catch((error: { readonly stderr?: string }) => error);
         if (mode !== '' && /Unsupported/.test(result.stderr ?? '')) return context.skip();
         if (!('stdout' in result)) throw result;
@@ -57,3 +64,21 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
       }
     },
   );
+
+test.skipIf(!isRoot)(
+  'a box whose program shuts its home to itself is kept, put back, copied and removed',
+  async () => {
+    const dataDir = await makeDataDir();
+    try {
+      const { stdout } = await asNobody(shutDisks, dataDir);
+      expect(JSON.parse(stdout)).toEqual({
+        shutMode: 0,
+        modes: [0o555, 0o555, 0o555],
+        leftAfterStart: ['disk', 'origin.json'],
+        left: [],
+      });
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
+  },
+);
