@@ -23,8 +23,8 @@ export const importedArchiveSchema = z.strictObject({
   sizeBytes: sizeSchema,
 });
 
-/** Of what a disk was made. */
-export const diskOriginSchema = z.discriminatedUnion('kind', [
+/** Of what a disk was made, with what was told of it then. */
+export const originRecordSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('clone'),
     from: boxIdSchema,
@@ -33,4 +33,4 @@ export const diskOriginSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('import'), made: importedArchiveSchema }),
 ]);
-export type DiskOrigin = z.infer<typeof diskOriginSchema>;
+export type OriginRecord = z.infer<typeof originRecordSchema>;

@@ -3,7 +3,6 @@ import type { Progress } from '../events/progress.ts';
 import type { BoxId, ExportId, SnapshotId } from '../kernel/ids.ts';
 import type { ArchiveManifestInput } from './box-archive/manifest.ts';
 import type { ArchiveFigures } from './box-archive/read-archive.ts';
-import type { DiskOrigin } from './disk-records.ts';
 
 export interface DiskCopy {
   readonly copy: CopyMethod;
@@ -80,6 +79,9 @@ export interface DiskKeeper {
     work: DiskWork & { readonly maxBytes?: number | undefined },
   ): Promise<ImportedArchive>;
 }
+
+/** Of what a disk was made. */
+export type DiskOrigin = { readonly kind: 'clone'; readonly from: BoxId } | { readonly kind: 'import' };
 
 export interface DiskSource {
   readonly boxId: BoxId;

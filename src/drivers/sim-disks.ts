@@ -10,8 +10,15 @@ import { type ArchiveSink, readArchive } from './box-archive/read-archive.ts';
 import type { EntryHead } from './box-archive/tar-head.ts';
 import { type SourceEntry, writeArchive } from './box-archive/write-archive.ts';
 import { boxRuns, noDisk, noExport, noSnapshot, otherDisk } from './disk-errors.ts';
-import type { DiskOrigin } from './disk-records.ts';
-import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from './disks.ts';
+import type {
+  DiskCopy,
+  DiskKeeper,
+  DiskOrigin,
+  DiskSource,
+  DiskWork,
+  ExportFigures,
+  ImportedArchive,
+} from './disks.ts';
 import { hasEnded, type SimDisk, type SimWorld } from './sim-world.ts';
 
 export type SimDiskOperation = 'snapshotDisk' | 'restoreDisk' | 'cloneDisk' | 'exportDisk' | 'importDisk';

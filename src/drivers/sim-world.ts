@@ -4,7 +4,7 @@ import { type Exit, exitSchema } from '../events/process.ts';
 import { boxIdSchema, exportIdSchema } from '../events/schemas.ts';
 import { errnoOf } from '../kernel/errno.ts';
 import type { BoxId, ExportId } from '../kernel/ids.ts';
-import { diskOriginSchema } from './disk-records.ts';
+import { originRecordSchema } from './disk-records.ts';
 
 /** Files by path, their bytes as Latin-1. */
 const simDiskSchema = z.record(z.string(), z.string());
@@ -14,7 +14,7 @@ export type SimDisk = z.infer<typeof simDiskSchema>;
 const simBoxSchema = z.strictObject({
   disk: simDiskSchema.nullable(),
   /** Of what the disk was made; null: it began empty. */
-  origin: diskOriginSchema.nullable(),
+  origin: originRecordSchema.nullable(),
   snapshots: z.record(z.string(), simDiskSchema),
   /** Number of its last process; 0: never booted. */
   pid: z.int().nonnegative(),

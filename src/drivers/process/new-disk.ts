@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { BoxId } from '../../kernel/ids.ts';
 import { otherDisk } from '../disk-errors.ts';
-import { type DiskOrigin, diskOriginSchema } from '../disk-records.ts';
+import { type OriginRecord, originRecordSchema } from '../disk-records.ts';
 import type { DiskContext } from './disk-context.ts';
 import { isThere } from './files.ts';
 import type { BoxLayout } from './layout.ts';
@@ -11,9 +11,9 @@ import { commit, stage } from './staging.ts';
 /** The disk of a box that is made of something: it begins with no disk, and ends with one whose origin is written down. */
 
 /** Undefined when there is no disk. `AlreadyExists` when there is one that began empty. */
-export const originOfDisk = async (boxId: BoxId, box: BoxLayout): Promise<DiskOrigin | undefined> => {
+export const originOfDisk = async (boxId: BoxId, box: BoxLayout): Promise<OriginRecord | undefined> => {
   if (!(await isThere(box.disk))) return undefined;
-  const origin = await readRecord(box.origin, diskOriginSchema);
+  const origin = await readRecord(box.origin, originRecordSchema);
   if (origin === undefined) throw otherDisk(boxId);
   return origin;
 };
@@ -29,7 +29,7 @@ export const keepNewDisk = async (
   { layout, passed, atRest }: DiskContext,
   boxId: BoxId,
   staged: string,
-  origin: DiskOrigin,
+  origin: OriginRecord,
   signal: AbortSignal,
 ): Promise<void> => {
   const box = layout.box(boxId);

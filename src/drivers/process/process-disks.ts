@@ -11,8 +11,16 @@ import {
 import { KeyedLock } from '../../kernel/keyed-lock.ts';
 import type { ArchiveManifestInput } from '../box-archive/manifest.ts';
 import { noDisk, noSnapshot, otherDisk } from '../disk-errors.ts';
-import { type DiskOrigin, diskCopySchema, diskOriginSchema } from '../disk-records.ts';
-import type { DiskCopy, DiskKeeper, DiskSource, DiskWork, ExportFigures, ImportedArchive } from '../disks.ts';
+import { diskCopySchema, originRecordSchema } from '../disk-records.ts';
+import type {
+  DiskCopy,
+  DiskKeeper,
+  DiskOrigin,
+  DiskSource,
+  DiskWork,
+  ExportFigures,
+  ImportedArchive,
+} from '../disks.ts';
 import { flushFileSystem, TreeCopier } from './copy-tree.ts';
 import type { DiskContext } from './disk-context.ts';
 import { DiskExports } from './disk-exports.ts';
@@ -142,7 +150,7 @@ export class ProcessDisks implements DiskKeeper {
 
   async diskOrigin(boxId: BoxId): Promise<DiskOrigin | undefined> {
     const box = this.#context.layout.box(boxId);
-    return (await isThere(box.disk)) ? readRecord(box.origin, diskOriginSchema) : undefined;
+    return (await isThere(box.disk)) ? readRecord(box.origin, originRecordSchema) : undefined;
   }
 
   exportDisk(
