@@ -1,153 +1,95 @@
-import { randomUUID } from 'node:crypto';
-import type { AppendRequest, BoxRow, EventStore } from '../src/commands/event-store.ts';
-import { Door } from '../src/commands/submit.ts';
-import type { BoxEvent } from '../src/events/box-events.ts';
-import { boxOptionsSchema } from '../src/events/box-options.ts';
-import type { BoxView } from '../src/events/box-view.ts';
 import { assert } from '../src/kernel/assert.ts';
-import { noCrash } from '../src/kernel/crash-point.ts';
-import {
-  type BoxId,
-  boxId,
-  boxStream,
-  commandId,
-  defaultTenant,
-  noVersion,
-  type Version,
-  version,
-} from '../src/kernel/ids.ts';
-import { timestampFromMs } from '../src/kernel/time.ts';
-import { randomIds } from '../src/main/random-ids.ts';
-import { systemClock } from '../src/main/system-clock.ts';
-import type { Store } from '../src/store/store.ts';
-import type { Operation } from './load.ts';
-import { provenanceOf } from './provenance.ts';
+import { openStore } from '../src/store/store.ts';
+import { type Benchmark, inRounds, type Setting } from './benchmark.ts';
+import { type Measurement, type Operation, whole } from './callers.ts';
+import { prepareEmmett } from './emmett.ts';
+import { type Figure, median, type Target } from './figure.ts';
+import { prepareAppend, prepareCommands } from './own-appends.ts';
+import { pace } from './paced.ts';
+import { preparePlainInsert } from './plain-insert.ts';
+import { latencyOf, type Round, seriesOf, sideBySide } from './side-by-side.ts';
 
-/** A stream's end, as its only writer knows it. */
-interface End {
-  readonly version: Version;
-  readonly hash: string;
-}
+/** The subject that the peers are measured against: a command decided and committed. */
+const own = 'boxledger command';
+/** The part of it that the peers do, with all that commits with it; nothing is decided. */
+const ownAppend = 'boxledger append alone';
+const insert = 'plain INSERT';
+const emmett = 'Emmett';
 
-/**
- * One operation: one command through the door, from a caller that by turns creates a box and starts it: decided by the
- * statechart on the box as it stands, then committed with its event's hash, head, read-model row, the command's answer
- * and, for a start, the effect in the outbox. Each command has an id of the caller's, so that it could be repeated.
- */
-export const prepareCommands = (store: Store): Operation => {
-  const door = new Door({
-    store: store.events,
-    log: store.log,
-    clock: systemClock,
-    ids: randomIds,
-    onEffects: () => undefined, // nobody carries them out
-    crash: noCrash,
-    keepStates: 10_000,
+/** How many times as fast as a peer, by the number of callers. */
+const targets: Readonly<Record<string, Readonly<Record<number, Target>>>> = {
+  [insert]: { 64: { atLeast: 1.5 } },
+  [emmett]: { 1: { atLeast: 1 }, 64: { atLeast: 6 } },
+};
+const halfLoadP99: Target = { atMost: 20 };
+
+/** Commands made durable, ours, and appends of the peers, on one database and through pools of one size. */
+export const benchAppend: Benchmark = async (setting) => {
+  const store = await openStore(setting);
+  await store.migrate();
+  const command = prepareCommands(store);
+  const subjects = new Map([
+    [own, command],
+    [ownAppend, prepareAppend(store.events)],
+    [emmett, await prepareEmmett(setting.databaseUrl, store.pool)],
+    [insert, await preparePlainInsert(store.pool)],
+  ]);
+  const figures: Figure[] = [];
+  let most: readonly Round[] = [];
+  for (const callers of setting.callerCounts) {
+    most = await sideBySide(subjects, callers, setting);
+    figures.push(...throughput(most, callers), ...ratios(most, callers));
+  }
+  figures.push(await atHalfLoad(command, seriesOf(most, own, whole), setting));
+  await store.close();
+  return figures;
+};
+
+const throughput = (rounds: readonly Round[], callers: number): readonly Figure[] =>
+  [own, ownAppend, emmett, insert].map((subject): Figure => {
+    const series = seriesOf(rounds, subject, whole);
+    return {
+      benchmark: 'append',
+      subject,
+      callers,
+      unit: '/s',
+      rounds: series.map(({ perSecond }) => perSecond),
+      latency: latencyOf(series),
+    };
   });
-  const created: (BoxId | undefined)[] = [];
-  const placement = { hostId: randomIds.hostId(), epoch: 1 };
-  return async (caller) => {
-    const before = created[caller];
-    const boxId = before ?? randomIds.boxId();
-    const answer = await door.submit(
-      before === undefined
-        ? { type: 'box.create', boxId, name: boxId.replace('_', '-'), options: boxOptionsSchema.parse({}) }
-        : { type: 'box.start', boxId, placement },
-      { tenant: defaultTenant, actor: { kind: 'system', id: 'bench' }, commandId: randomIds.commandId() },
-    );
-    assert(answer.kind === 'accepted', `the only user of a box meets no ${answer.kind}`);
-    created[caller] = before === undefined ? boxId : undefined;
-    return {};
-  };
-};
 
-/**
- * One operation: one event appended to the caller's own stream by the store alone, with all that a command commits: hash
- * chain, head, read-model row and the command's answer. Nothing is decided.
- */
-export const prepareAppend = (store: EventStore): Operation => {
-  const ends: End[] = [];
-  return async (caller) => {
-    const end = ends[caller] ?? { version: noVersion, hash: '' };
-    const result = await store.append(requestFor(boxOf(caller), end));
-    assert(result.kind === 'appended', `the only writer of a stream meets no ${result.kind}`);
-    const [stream] = result.streams;
-    assert(stream !== undefined, 'an append of one stream answers with one');
-    ends[caller] = { version: stream.version, hash: stream.hash };
-    return {};
-  };
-};
+const ratios = (rounds: readonly Round[], callers: number): readonly Figure[] =>
+  [emmett, insert].map(
+    (peer): Figure => ({
+      benchmark: 'append',
+      subject: `  command to ${peer}`,
+      callers,
+      unit: '×',
+      rounds: rounds.map((round) => rateIn(round, own) / rateIn(round, peer)),
+      target: targets[peer]?.[callers],
+    }),
+  );
 
-const boxOf = (caller: number): BoxId => boxId(`bx_${String(caller).padStart(16, '0')}`);
+const rateIn = (round: Round, subject: string): number =>
+  round.get(subject)?.get(whole)?.perSecond ?? Number.NaN;
 
-const requestFor = (id: BoxId, end: End): AppendRequest => {
-  const command = commandId(randomUUID());
-  const view = viewOf(id, end.version);
-  const next = version(end.version + 1n);
+/** What a command takes when the callers ask for half of what they could get. */
+const atHalfLoad = async (
+  operation: Operation,
+  fullLoad: readonly Measurement[],
+  setting: Setting,
+): Promise<Figure> => {
+  const callers = setting.callerCounts.at(-1);
+  assert(callers !== undefined, 'somebody asks');
+  const perSecond = median(fullLoad.map((measurement) => measurement.perSecond)) / 2;
+  const series = await inRounds(setting, () => pace({ ...setting, callers, perSecond, operation }));
   return {
-    command: {
-      id: command,
-      digest: `${id}-${next}`,
-      answer: { kind: 'accepted', streamId: boxStream(id), version: next },
-    },
-    provenance: provenanceOf(command),
-    occurredAt: timestampFromMs(Date.now()),
-    streams: [
-      {
-        streamId: boxStream(id),
-        expectedVersion: end.version,
-        previousHash: end.hash,
-        events: [eventAfter(view, end.version)],
-        snapshot: { state: view.state, health: view.health },
-        fingerprint: 'bench',
-        effects: [],
-        cancels: [],
-        row: rowOf(view),
-      },
-    ],
-    settles: null,
+    benchmark: 'append',
+    subject: `command, p99 at half load, ${perSecond.toFixed(0)} /s`,
+    callers,
+    unit: 'ms',
+    rounds: series.map(({ p99Ms }) => p99Ms),
+    latency: latencyOf(series),
+    target: halfLoadP99,
   };
 };
-
-const rowOf = (view: BoxView): BoxRow => ({
-  boxId: view.boxId,
-  tenant: view.tenant,
-  name: view.name,
-  state: view.state,
-  labels: view.options.labels,
-  hostId: null,
-  view,
-});
-
-const eventAfter = (view: BoxView, end: Version): BoxEvent =>
-  end === noVersion
-    ? { type: 'box.created', data: { name: view.name, options: view.options } }
-    : { type: 'box.healthChanged', data: { health: view.health } };
-
-const viewOf = (id: BoxId, end: Version): BoxView => ({
-  boxId: id,
-  tenant: defaultTenant,
-  name: id,
-  state: 'running',
-  health: end % 2n === 0n ? 'healthy' : 'unhealthy',
-  operation: null,
-  bracket: null,
-  options: boxOptionsSchema.parse({}),
-  generation: 1,
-  placement: null,
-  process: null,
-  effect: null,
-  hasDisk: true,
-  origin: null,
-  snapshots: [],
-  standsOn: null,
-  pause: null,
-  restarts: 0,
-  exit: null,
-  failure: null,
-  createdAt,
-  startedAt: createdAt,
-  stoppedAt: null,
-});
-
-const createdAt = timestampFromMs(Date.now());

@@ -1,10 +1,10 @@
-import { benchAppend } from './append-and-peers.ts';
+import { benchAppend } from './append.ts';
 import type { Benchmark } from './benchmark.ts';
 import { benchExec } from './exec.ts';
 import { benchFold } from './fold.ts';
-import { benchHeadLoad } from './head-load.ts';
 import { benchLag } from './lag.ts';
 import { benchLifecycle } from './lifecycle.ts';
+import { benchHeadLoad } from './load.ts';
 import { benchSize } from './size.ts';
 import { benchVerify } from './verify.ts';
 

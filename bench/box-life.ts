@@ -6,7 +6,7 @@ import type { BoxCommand } from '../src/events/commands.ts';
 import { BoxledgerError } from '../src/kernel/errors.ts';
 import { type BoxId, defaultTenant } from '../src/kernel/ids.ts';
 import type { IdSource } from '../src/kernel/ports.ts';
-import type { Operation } from './load.ts';
+import type { Operation } from './callers.ts';
 
 /** A whole control plane with the `sim` driver: everything is real but the boxes. */
 export interface Plane {

@@ -1,6 +1,6 @@
 import { getPostgreSQLEventStore } from '@event-driven-io/emmett-postgresql';
 import pg from 'pg';
-import type { Operation } from './load.ts';
+import type { Operation } from './callers.ts';
 
 /**
  * The peer of `append` that is an event store: Emmett's bare `appendToStream` of one event, with no projection inline and no

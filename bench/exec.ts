@@ -14,8 +14,8 @@ import { randomIds } from '../src/main/random-ids.ts';
 import { type Client, connect } from '../src/sdk/client.ts';
 import { openStore } from '../src/store/store.ts';
 import type { Benchmark, Setting } from './benchmark.ts';
+import { type Operation, whole } from './callers.ts';
 import type { Figure } from './figure.ts';
-import { type Operation, whole } from './load.ts';
 import { latencyOf, seriesOf, sideBySide } from './side-by-side.ts';
 
 const program = 'true';

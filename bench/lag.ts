@@ -4,10 +4,10 @@ import { LogTail } from '../src/commands/log-tail.ts';
 import { assert } from '../src/kernel/assert.ts';
 import type { CommandId } from '../src/kernel/ids.ts';
 import { openStore, type Store } from '../src/store/store.ts';
-import { prepareCommands } from './append.ts';
 import { type Benchmark, inRounds, type Setting } from './benchmark.ts';
+import { type Measurement, measure, summary, whole } from './callers.ts';
 import type { Figure } from './figure.ts';
-import { type Measurement, measure, summary, whole } from './load.ts';
+import { prepareCommands } from './own-appends.ts';
 import { pace } from './paced.ts';
 import { latencyOf } from './side-by-side.ts';
 

@@ -1,7 +1,7 @@
 import type { Benchmark } from './benchmark.ts';
 import { prepareBoxLife } from './box-life.ts';
+import { whole } from './callers.ts';
 import type { Figure } from './figure.ts';
-import { whole } from './load.ts';
 import { latencyOf, type Round, seriesOf, sideBySide } from './side-by-side.ts';
 import { openSimPlane } from './sim-plane.ts';
 

@@ -1,77 +1,68 @@
-/** What a load came to. Latencies are those of single operations, in milliseconds. */
-export interface Measurement {
-  readonly operations: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
+import { StreamStates } from '../src/commands/stream-states.ts';
+import type { StreamId } from '../src/kernel/ids.ts';
+import { folding } from '../src/main/folds.ts';
+import { openStore } from '../src/store/store.ts';
+import { type Benchmark, inRounds } from './benchmark.ts';
+import { type Measurement, summary } from './callers.ts';
+import type { Figure } from './figure.ts';
+import { appendLongBox } from './long-box.ts';
+import { latencyOf } from './side-by-side.ts';
 
-/**
- * One operation of one caller, numbered from 0. Gives the durations of its parts in milliseconds, if it has any worth
- * naming. Its failure ends the benchmark.
- */
-export type Operation = (caller: number) => Promise<Readonly<Record<string, number>>>;
+const lengths = [10, 1_000, 100_000];
+const loadsEach = 2_000;
+const p99MaxMs = 2;
+/** What counts as flat: the longest box to the shortest. */
+const growthMax = 1.5;
 
-export interface Load {
-  /** Number of callers, each of which asks again as soon as it is answered. */
-  readonly callers: number;
-  readonly seconds: number;
-  readonly operation: Operation;
-  /** Aborting ends the load before its time. */
-  readonly signal: AbortSignal;
-}
-
-/** The name under which the duration of the operation as a whole is given. */
-export const whole = 'whole';
-
-/** Part of the time that is run before measuring begins, so that pools are open and code is compiled. */
-export const warmUpShare = 0.2;
-
-/**
- * A closed loop: what is measured is what these callers get, not what an endless crowd would. One measurement for each
- * part of the operation, that of the whole first.
- */
-export const measure = async ({
-  callers,
-  seconds,
-  operation,
-  signal,
-}: Load): Promise<Map<string, Measurement>> => {
-  const from = performance.now() + seconds * 1000 * warmUpShare;
-  const end = from + seconds * 1000;
-  const latenciesMs = new Map<string, number[]>([[whole, []]]);
-  const note = (part: string, ms: number) => {
-    const series = latenciesMs.get(part);
-    if (series === undefined) latenciesMs.set(part, [ms]);
-    else series.push(ms);
-  };
-  const call = async (caller: number) => {
-    let started = performance.now();
-    while (started < end && !signal.aborted) {
-      const parts = await operation(caller);
-      const finished = performance.now();
-      if (started >= from && finished <= end) {
-        note(whole, finished - started);
-        for (const [part, ms] of Object.entries(parts)) note(part, ms);
-      }
-      started = finished;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)));
-  return new Map([...latenciesMs].map(([part, series]) => [part, summary(series, seconds)]));
+/** What the door does before it decides on a box that it does not have in memory: its head read, its state restored. */
+export const benchHeadLoad: Benchmark = async (setting) => {
+  const store = await openStore(setting);
+  await store.migrate();
+  const streams: StreamId[] = [];
+  for (const length of lengths) streams.push(await appendLongBox(store, length));
+  await store.rebuild(folding);
+  await store.pool.query('VACUUM ANALYZE');
+  const states = new StreamStates(store.events, store.log, lengths.length);
+  for (const streamId of streams) await loadMany(states, streamId); // the first are slow: code is compiled
+  const rounds = await inRounds(setting, async () => {
+    const measured: Measurement[] = [];
+    for (const streamId of streams) measured.push(await loadMany(states, streamId));
+    return measured;
+  });
+  await store.close();
+  return [
+    ...lengths.map((length, index): Figure => {
+      const series = rounds.flatMap((measured) => measured[index] ?? []);
+      return {
+        benchmark: 'load',
+        subject: `p99 of a box of ${length.toLocaleString('en').replaceAll(',', ' ')} events`,
+        callers: 1,
+        unit: 'ms',
+        rounds: series.map(({ p99Ms }) => p99Ms),
+        latency: latencyOf(series),
+        target: { atMost: p99MaxMs },
+      };
+    }),
+    {
+      benchmark: 'load',
+      subject: '  p50 of the longest to the shortest',
+      callers: 1,
+      unit: '×',
+      rounds: rounds.map(
+        (measured) => (measured.at(-1)?.p50Ms ?? Number.NaN) / (measured[0]?.p50Ms ?? Number.NaN),
+      ),
+      target: { atMost: growthMax },
+    },
+  ];
 };
 
-/** Of the operations that `seconds` had. */
-export const summary = (latenciesMs: readonly number[], seconds: number): Measurement => {
-  const sorted = latenciesMs.toSorted((a, b) => a - b);
-  return {
-    operations: sorted.length,
-    perSecond: sorted.length / seconds,
-    p50Ms: quantile(sorted, 0.5),
-    p99Ms: quantile(sorted, 0.99),
-  };
+const loadMany = async (states: StreamStates, streamId: StreamId): Promise<Measurement> => {
+  const latenciesMs: number[] = [];
+  const began = performance.now();
+  for (let load = 0; load < loadsEach; load += 1) {
+    const asked = performance.now();
+    await states.load(streamId);
+    latenciesMs.push(performance.now() - asked);
+  }
+  return summary(latenciesMs, (performance.now() - began) / 1000);
 };
-
-/** Nearest rank of what is in order; NaN when nothing was measured. */
-export const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

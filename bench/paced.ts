@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Load, type Measurement, summary, warmUpShare } from './load.ts';
+import { type Load, type Measurement, summary, warmUpShare } from './callers.ts';
 
 interface PacedLoad extends Load {
   /** Of all callers together. */

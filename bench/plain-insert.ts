@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Operation } from './load.ts';
+import type { Operation } from './callers.ts';
 
 /**
  * The peer of `append`: what a program pays that keeps its events in a plain table, one INSERT and one commit each. It

@@ -1,6 +1,6 @@
 import { inRounds, type Setting } from './benchmark.ts';
+import { type Measurement, measure, type Operation } from './callers.ts';
 import { median } from './figure.ts';
-import { type Measurement, measure, type Operation } from './load.ts';
 
 /** What is measured side by side on one database, each under its name. */
 export type Subjects = ReadonlyMap<string, Operation>;
