@@ -12,7 +12,7 @@ export interface PresentBox {
 /** What the log says of boxes, as a host asks for it. Throws `Unavailable` when the database cannot be reached. */
 export interface HostBoxes {
   /** The boxes placed on the host that have not been removed. */
-  placedOn(hostId: HostId): Promise<readonly BoxView[]>;
+  placedOn(hostId: HostId): Promise<readonly PresentBox[]>;
   /** Also of a removed box; undefined when the log has never heard of it. */
   view(boxId: BoxId): Promise<BoxView | undefined>;
   /** As `view`. */
@@ -27,11 +27,11 @@ export const directoryBoxes = (directory: BoxDirectory, tenant: TenantId): HostB
   };
   return {
     placedOn: async (hostId) => {
-      const placed: BoxView[] = [];
+      const placed: PresentBox[] = [];
       let token = '';
       do {
         const page = await directory.list(tenant, {}, { size: limits.pageSizeMax, token });
-        for (const box of page.boxes) if (box.hostId === hostId) placed.push(box.view);
+        for (const box of page.boxes) if (box.hostId === hostId) placed.push(box);
         token = page.nextPageToken;
       } while (token !== '');
       return placed;

@@ -21,6 +21,7 @@ import type { GuestRegistry } from './guests.ts';
 import { HealthProber } from './health-prober.ts';
 import type { HostBoxes } from './host-boxes.ts';
 import { Leftovers } from './leftovers.ts';
+import { NewestVersions } from './newest-versions.ts';
 import { type Appended, type Missed, type Overhearing, overheardDoor } from './overheard-door.ts';
 import type { ProgressBoard } from './progress.ts';
 import { Supervisor } from './supervisor.ts';
@@ -97,7 +98,7 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
     epoch,
     lookAgain: look,
     leftovers: care.leftovers,
-    onView: (view) => hear({ events: [], view }),
+    onView: (present) => hear({ events: [], ...present }),
   });
   const runner: EffectRunner = new EffectRunner({
     ...options,
@@ -141,12 +142,16 @@ export const startHost = async (options: HostOptions): Promise<Host> => {
   };
 };
 
+const boxesRemembered = 100_000;
+
 /** What a host does for its boxes by itself, besides keeping them in agreement with the log. */
 const careFor = (options: HostOptions, look: (boxId: BoxId) => void) => {
   const { uses } = options;
-  const hear = ({ events, view }: Appended): void => {
+  const newest = new NewestVersions(boxesRemembered);
+  const hear = ({ events, view, version }: Appended): void => {
     uses.hear(events);
-    if (view === null) return;
+    // Answers, and what is read from the log meanwhile, come in any order.
+    if (view === null || !newest.admit(view.boxId, version)) return;
     timekeeper.hear(view);
     prober.hear(view);
   };

@@ -2,11 +2,14 @@ import type { Answer, CommandDoor } from '../commands/door.ts';
 import type { BoxView } from '../events/box-view.ts';
 import type { Command } from '../events/commands.ts';
 import type { DomainEvent, RecordedEvent } from '../events/envelope.ts';
+import type { Version } from '../kernel/ids.ts';
 
 /** What a command has just appended. */
 export interface Appended {
   readonly events: readonly RecordedEvent<DomainEvent>[];
-  /** The box as they left it; null for other streams. */
+  /** Of the command's stream. */
+  readonly version: Version;
+  /** The box at that version; null for other streams. */
   readonly view: BoxView | null;
 }
 

@@ -8,7 +8,7 @@ import type { BoxView } from '../events/box-view.ts';
 import type { Exit, ProcessIdentity } from '../events/process.ts';
 import { type BoxId, commandId, type HostId } from '../kernel/ids.ts';
 import type { GuestRegistry } from './guests.ts';
-import type { HostBoxes } from './host-boxes.ts';
+import type { HostBoxes, PresentBox } from './host-boxes.ts';
 import type { Leftovers } from './leftovers.ts';
 import { thaw } from './quiesce.ts';
 import { remedyFor } from './reconcile.ts';
@@ -29,7 +29,7 @@ export interface SupervisorOptions {
   readonly lookAgain: (boxId: BoxId) => void;
   readonly leftovers: Pick<Leftovers, 'clearSnapshots' | 'clearStranger' | 'clearExports'>;
   /** Told of each box of this host that was looked at, as the log has it. */
-  readonly onView: (view: BoxView) => void;
+  readonly onView: (present: PresentBox) => void;
 }
 
 /** How many boxes are looked at side by side. */
@@ -56,10 +56,10 @@ export class Supervisor {
   async reconcile(): Promise<void> {
     const { driver, boxes, hostId } = this.#options;
     const placed = await this.#persist('the list of boxes', () => boxes.placedOn(hostId));
-    const known = new Set(placed.map(({ boxId }) => boxId));
+    const known = new Set(placed.map(({ view }) => view.boxId));
     const others = (await driver.list()).filter((boxId) => !known.has(boxId));
     const checks = [
-      ...placed.map((view) => () => this.#agree(view.boxId, async () => view)),
+      ...placed.map((present) => () => this.#agree(present.view.boxId, async () => present)),
       ...others.map((boxId) => () => this.check(boxId)),
       () => this.#clearExports(),
     ];
@@ -69,14 +69,15 @@ export class Supervisor {
 
   /** One box. Call it while nothing else works on it. */
   async check(boxId: BoxId): Promise<void> {
-    await this.#agree(boxId, () => this.#viewOf(boxId));
+    await this.#agree(boxId, () => this.#presentOf(boxId));
   }
 
-  async #agree(boxId: BoxId, look: () => Promise<BoxView | undefined>) {
+  async #agree(boxId: BoxId, look: () => Promise<PresentBox | undefined>) {
     const { hostId, leftovers, log, onView } = this.#options;
     try {
-      const view = await look();
-      if (view?.placement?.hostId === hostId) onView(view);
+      const present = await look();
+      const view = present?.view;
+      if (present?.view.placement?.hostId === hostId) onView(present);
       await this.#remedy(boxId, view);
       if (view === undefined) await leftovers.clearStranger(boxId);
       else if (view.placement?.hostId === hostId) await leftovers.clearSnapshots(view);
@@ -110,8 +111,8 @@ export class Supervisor {
     }
   }
 
-  #viewOf(boxId: BoxId): Promise<BoxView | undefined> {
-    return this.#persist('a box', () => this.#options.boxes.view(boxId));
+  #presentOf(boxId: BoxId): Promise<PresentBox | undefined> {
+    return this.#persist('a box', () => this.#options.boxes.present(boxId));
   }
 
   async #clearExports() {

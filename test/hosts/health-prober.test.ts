@@ -7,7 +7,7 @@ import type { ExecOutput, Guest } from '../../src/guest/guest.ts';
 import { GuestRegistry } from '../../src/hosts/guests.ts';
 import { overheardDoor } from '../../src/hosts/overheard-door.ts';
 import type { BoxId, HostId } from '../../src/kernel/ids.ts';
-import { snapshotId } from '../../src/kernel/ids.ts';
+import { defaultTenant, snapshotId } from '../../src/kernel/ids.ts';
 import { limits } from '../../src/kernel/limits.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
@@ -213,6 +213,29 @@ test('a check that was recorded with longer times than a timer holds is neither 
   const other = await runningBox(host);
   await eventually('another box was asked often meanwhile', () => asked(other).length > 3);
   expect(asked(slow)).toEqual([limits.execTimeoutMaxMs]);
+});
+
+test('what was read of a box before it ended, and is heard after that, has nobody asked', async () => {
+  let ended: BoxId | undefined;
+  let [ofEnded, ofOthers] = [0, 0];
+  const { guest } = guestThat((boxId) => {
+    if (boxId === ended) ofEnded += 1;
+    else ofOthers += 1;
+    return true;
+  });
+  const host = await startWith(guest);
+  const [boxId, other] = [await runningBox(host), await runningBox(host)];
+  await untilHealth(boxId, 'healthy');
+  await untilHealth(other, 'healthy');
+  const found = await plane.store.boxes.find(defaultTenant, boxId);
+  if (found.kind !== 'found') throw new Error(found.kind);
+  await overheardDoor(plane.door, host).submit({ type: 'box.stop', boxId }, meta);
+  await plane.until(boxId, 'stopped');
+  ended = boxId;
+  host.hear({ events: [], view: found.box.view, version: found.box.version });
+  const until = ofOthers + 5;
+  await eventually('another box was asked often meanwhile', () => ofOthers >= until);
+  expect(ofEnded).toBe(0);
 });
 
 test('a restarted host goes on asking a box that it takes over', async () => {
