@@ -33,7 +33,8 @@ type Begin<Result> = (
 
 /**
  * Brings an exec on record and its program to run; from there on the keeper sees to its end. That the caller goes does not
- * stop what it has asked for. Throws what kept the program from starting, which is then on record too.
+ * stop what it has asked for. Throws what kept the program from starting, which is then on record too; or
+ * what kept us from hearing of it, and then the keeper finds out.
  */
 export const startExec = async <Result>(
   deps: ApiDeps,
@@ -51,21 +52,27 @@ export const startExec = async <Result>(
 
   const { boxId, name, view } = box;
   const names = { execId, boxId, name };
+  const kept = { execId, boxId, generation: view.generation, meta: record.meta };
   const starting = new AbortController();
   const giveUp = () =>
     starting.abort(new BoxledgerError('DeadlineExceeded', 'The box did not start the program in time.'));
   const timer = setTimeout(giveUp, limits.execStartTimeoutMs);
   try {
     const { pid, result } = await begin(guest, { execId, spec, defaults: defaultsOf(box) }, starting.signal);
-    deps.keeper.keep({ execId, boxId, generation: view.generation, meta: record.meta }, pid);
+    deps.keeper.keep(kept, pid);
     return { names, pid, result };
   } catch (error) {
-    await record.failed(failureOf(error));
+    if (isAnswer(error)) await record.failed(failureOf(error));
+    else deps.keeper.find(kept, failureOf(error));
     throw inExec(error, names);
   } finally {
     clearTimeout(timer);
   }
 };
+
+/** Of the box's agent, which has not started the program then; anything else may have kept us from hearing that it has. */
+const isAnswer = (error: unknown): boolean =>
+  error instanceof BoxledgerError && !['Unavailable', 'DeadlineExceeded', 'Internal'].includes(error.code);
 
 const defaultsOf = ({ boxId, view: { options } }: BoxRecord): ExecDefaults => ({
   env: { ...options.env, BOXLEDGER_BOX_ID: boxId },

@@ -63,6 +63,11 @@ export class ExecKeeper {
     this.#hold(exec, () => this.#follow(exec, pid));
   }
 
+  /** A program that runs or not: its start ended with `failure`, which does not say whether its agent heard of it. */
+  find(exec: KeptExec, failure: Failure): void {
+    this.#hold(exec, () => this.#find(exec, failure));
+  }
+
   /** Resolves once the end of a kept exec is in the log; at once for one that is not kept, since that has its end. */
   recorded(execId: ExecId): Promise<void> {
     return this.#kept.get(execId) ?? Promise.resolve();
@@ -108,6 +113,15 @@ export class ExecKeeper {
     const { execId } = exec;
     const told = await this.#ask(exec, (guest, signal) => guest.inspectExec(execId, signal));
     if ('answer' in told) await this.#follow(exec, told.answer.pid);
+    else await this.#report(exec, { type: 'exec.reportLost', execId, failure: told.lost });
+  }
+
+  async #find(exec: KeptExec, failure: Failure): Promise<void> {
+    const { execId } = exec;
+    const told = await this.#ask(exec, (guest, signal) => guest.inspectExec(execId, signal));
+    if ('answer' in told) await this.#follow(exec, told.answer.pid);
+    else if (told.lost.code === 'NotFound')
+      await this.#report(exec, { type: 'exec.reportFailed', execId, failure });
     else await this.#report(exec, { type: 'exec.reportLost', execId, failure: told.lost });
   }
 
