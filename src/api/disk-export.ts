@@ -25,7 +25,6 @@ export const exportBox = (deps: ApiDeps) =>
     assert(ending.type === 'box.exported', `an export ended with ${ending.type}`);
     const made = ending.data;
     try {
-      const archive = await deps.archives.open(made.exportId);
       const header: ExportHeader = {
         box: encodeRecord(await boxById(deps, tenant, boxId)),
         exportId: made.exportId,
@@ -34,7 +33,8 @@ export const exportBox = (deps: ApiDeps) =>
         consistency: made.bracket.consistency,
       };
       yield { message: { $case: 'header', value: header } };
-      for await (const bytes of archive)
+      // Opened after the header: a caller that is gone by then would leave a file open that nobody reads.
+      for await (const bytes of await deps.archives.open(made.exportId))
         for (const value of piecesOf(bytes)) yield { message: { $case: 'chunk', value } };
     } finally {
       await deps.archives.remove(made.exportId);
