@@ -4,7 +4,7 @@ import type { EffectContext, EffectHandler } from '../effects/effect-handler.ts'
 import type { BracketPlan, BracketReport, Clone } from '../events/disk-operations.ts';
 import type { EffectKind } from '../events/effects.ts';
 import type { Progress } from '../events/progress.ts';
-import type { EffectId, SnapshotId } from '../kernel/ids.ts';
+import type { BoxId, EffectId, SnapshotId } from '../kernel/ids.ts';
 import { idAlphabet, idLength, snapshotId as parseSnapshotId } from '../kernel/ids.ts';
 import type { JsonObject } from '../kernel/json.ts';
 import { inBracket } from './bracket.ts';
@@ -24,7 +24,7 @@ export const cloneHandler =
   (shop: Workshop): EffectHandler<'disk.clone'> =>
   ({ clones, plan }, context) =>
     fromScratch(shop, context, plan, {
-      clear: () => removeDisks(shop, clones),
+      clear: () => removeMadeDisks(shop, context.intent.boxId, clones),
       work: async (from, bracket) => {
         const work = workOf(shop, context);
         const made: Clone[] = [];
@@ -48,6 +48,14 @@ export const cloneHandler =
 
 const removeDisks = async ({ driver }: Workshop, clones: readonly Clone[]): Promise<void> => {
   for (const { boxId } of clones) await driver.removeDisk(boxId);
+};
+
+/** Of those that were to be made of the box: any other disk was in the way of an attempt that died, and is somebody's. */
+const removeMadeDisks = async (shop: Workshop, from: BoxId, clones: readonly Clone[]): Promise<void> => {
+  for (const clone of clones) {
+    const origin = await shop.driver.diskOrigin(clone.boxId);
+    if (origin?.kind === 'clone' && origin.from === from) await removeDisks(shop, [clone]);
+  }
 };
 
 export const exportHandler =

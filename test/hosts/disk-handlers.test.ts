@@ -159,6 +159,16 @@ describe('what an attempt that died has left', () => {
     expect(snapshotsOf(it)).toEqual([]);
   });
 
+  test('of clones leaves a disk that was in the way of the attempt that died', async () => {
+    const it = await running();
+    const clones = clonesOf(2);
+    const inTheWay = clones[1]?.boxId ?? it.boxId;
+    it.world.set(inTheWay, { disk: { file: 'of somebody' } });
+    const asked = it.carryOut('disk.clone', { clones, plan: it.quiesce() }, { attempt: 2 });
+    await expect(asked).rejects.toMatchObject({ code: 'AlreadyExists' });
+    expect(clones.map(({ boxId }) => diskOf(it, boxId))).toEqual([null, { file: 'of somebody' }]);
+  });
+
   test('of an export is written anew', async () => {
     const it = await running();
     const args = exportArgs(it.quiesce());
