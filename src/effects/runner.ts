@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { CommandDoor } from '../commands/door.ts';
 import type { BoxView } from '../events/box-view.ts';
-import type { EffectIntent, EffectOutcome } from '../events/effects.ts';
+import type { EffectIntent, EffectKind, EffectOutcome } from '../events/effects.ts';
 import { failureOf } from '../events/failure.ts';
 import type { CrashProbe } from '../kernel/crash-point.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
@@ -195,7 +195,7 @@ export class EffectRunner {
         return { kind: 'outcome', outcome: failed(kind, failureOf(held.signal.reason)) };
       case undefined: {
         const delayMs = backoffMs(this.#options.backoff, held.effect.attempt);
-        return error instanceof BoxledgerError && error.retry && delayMs < held.remainingMs
+        return mayPass(kind, error) && delayMs < held.remainingMs
           ? { kind: 'again', delayMs, error }
           : { kind: 'outcome', outcome: failed(kind, failureOf(error)) };
       }
@@ -225,6 +225,17 @@ export class EffectRunner {
     }
   }
 }
+
+/** A copy that found no room finds none until somebody makes some: they hear of it at once. */
+const copies: ReadonlySet<EffectKind> = new Set([
+  'disk.snapshot',
+  'disk.restore',
+  'disk.clone',
+  'disk.export',
+]);
+
+const mayPass = (kind: EffectKind, error: unknown): boolean =>
+  error instanceof BoxledgerError && error.retry && !(copies.has(kind) && error.code === 'ResourceExhausted');
 
 type End =
   | { readonly kind: 'outcome'; readonly outcome: EffectOutcome }

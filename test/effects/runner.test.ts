@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { boxStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
+import { boxStream, type HostId, noVersion, snapshotId } from '../../src/kernel/ids.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { gate } from '../support/gate.ts';
@@ -82,6 +82,24 @@ test('a failure that no repetition would change is the outcome at once', async (
     message: 'the guest died',
     details: { console: 'no such kernel' },
   });
+});
+
+test('a copy of a disk that finds no room is a failure at once, and not for as long as it may take', async () => {
+  await plane
+    .runner(host, {
+      'disk.snapshot': async () => {
+        throw new BoxledgerError('ResourceExhausted', 'no space left');
+      },
+    })
+    .start();
+  const boxId = await plane.startingBox(host);
+  await plane.until(boxId, 'running');
+  const named = { snapshotId: snapshotId('sn_0000000000000000'), name: 'one' } as const;
+  await plane.submit({ type: 'box.snapshot', boxId, ...named, consistency: 'best-effort' });
+  const failed = await eventually('it has failed', async () =>
+    (await plane.events(boxId)).find(({ type }) => type === 'box.snapshotFailed'),
+  );
+  expect(failed.data).toMatchObject({ failure: { code: 'ResourceExhausted' } });
 });
 
 test('an error that nobody classified is an Internal failure, and the runner goes on', async () => {
