@@ -34,16 +34,26 @@ export const listMembers = async (box: BoxProcesses): Promise<readonly ListedPro
   });
 };
 
+/**
+ * Without a group to freeze, the outermost process is stopped first and goes on last: as long as it is stopped, the box is
+ * frozen or was left half frozen. Any other may have been stopped by the box itself.
+ */
 export const isBoxFrozen = async (box: BoxProcesses): Promise<boolean> => {
   if (canFreeze(box.record.cgroup)) return isFrozen(box.record.cgroup);
   const [main] = await lookAt([box.main.pid], box.record.bootId);
   return main?.identity.startTime === box.main.startTime && main.stopped;
 };
 
+/** Does nothing but in tests that break it off there. */
+type Passed = (step: 'first stopped' | 'all others go on') => void;
+const noTest: Passed = () => undefined;
+
 /** Returns once nothing in the box runs. */
-export const freezeBox = async (box: BoxProcesses): Promise<void> => {
+export const freezeBox = async (box: BoxProcesses, passed = noTest): Promise<void> => {
   if (canFreeze(box.record.cgroup)) return freezeGroup(box.record.cgroup);
   const until = performance.now() + limits.freezeTimeoutMs;
+  await signalProcess(box.main, 'SIGSTOP');
+  passed('first stopped');
   // A process that is not stopped yet may have had children since the last look.
   while (performance.now() < until) {
     const running = (await listMembers(box)).filter(({ stopped }) => !stopped);
@@ -55,16 +65,20 @@ export const freezeBox = async (box: BoxProcesses): Promise<void> => {
   throw new BoxledgerError('DeadlineExceeded', `not frozen within ${limits.freezeTimeoutMs} ms`);
 };
 
-export const unfreezeBox = async (box: BoxProcesses): Promise<void> => {
+export const unfreezeBox = async (box: BoxProcesses, passed = noTest): Promise<void> => {
   if (canFreeze(box.record.cgroup)) return unfreezeGroup(box.record.cgroup);
   const until = performance.now() + limits.freezeTimeoutMs;
   // Bounded, because a program may stop itself again and again.
   while (performance.now() < until) {
-    const stopped = (await listMembers(box)).filter((member) => member.stopped);
-    if (stopped.length === 0) return;
+    const stopped = (await listMembers(box)).filter(
+      (member) => member.stopped && member.identity.pid !== box.main.pid,
+    );
+    if (stopped.length === 0) break;
     for (const { identity } of stopped) await signalProcess(identity, 'SIGCONT');
     await delay(2);
   }
+  passed('all others go on');
+  await signalProcess(box.main, 'SIGCONT');
 };
 
 export const terminateBox = async (box: BoxProcesses): Promise<void> => {

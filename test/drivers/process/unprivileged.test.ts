@@ -48,6 +48,8 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
           frozen: { kind: 'running', frozen: true },
           countedWhileFrozen: false,
           thawed: { kind: 'running', frozen: false },
+          halfFrozen: { kind: 'running', frozen: true },
+          halfThawed: { kind: 'running', frozen: true },
           ended: { kind: 'ended', exit: { kind: 'signal', signal: 'SIGKILL' } },
           exited: { kind: 'ended', exit: { kind: 'code', code: 3 } },
           copies: [true, true],

@@ -1,5 +1,8 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { settle } from '../../../src/drivers/process/box-state.ts';
+import { layoutOf } from '../../../src/drivers/process/layout.ts';
+import { freezeBox, unfreezeBox } from '../../../src/drivers/process/members.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import { eventually } from '../../support/eventually.ts';
 import { manifestInput } from './forged-archive.ts';
@@ -40,6 +43,21 @@ await driver.unfreeze(id, main);
 await eventually('it to count on', () => counted() > before);
 const thawed = await driver.observe(id);
 
+// As a kill -9 in the midst of it leaves the box.
+const up = await settle(id, layoutOf(dataDir).box(id));
+if (up.kind !== 'up') throw new Error(up.kind);
+const breakOff = () => {
+  throw new Error('broken off');
+};
+await freezeBox(up.processes, breakOff).catch(() => undefined);
+const halfFrozen = await driver.observe(id);
+await driver.freeze(id, main);
+await unfreezeBox(up.processes, breakOff).catch(() => undefined);
+const halfThawed = await driver.observe(id);
+await driver.unfreeze(id, main);
+const countedBefore = counted();
+await eventually('it to count on again', () => counted() > countedBefore);
+
 await driver.freeze(id, main);
 await driver.kill(id);
 const ended = await driver.observe(id);
@@ -65,6 +83,19 @@ console.log(
   JSON.stringify({
     id,
     isolation: await driver.isolation(),
-    ...{ status, network, seesDataDir, usage, frozen, countedWhileFrozen, thawed, ended, exited, copies },
+    ...{
+      status,
+      network,
+      seesDataDir,
+      usage,
+      frozen,
+      countedWhileFrozen,
+      thawed,
+      halfFrozen,
+      halfThawed,
+      ended,
+      exited,
+      copies,
+    },
   }),
 );
