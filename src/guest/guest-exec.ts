@@ -23,6 +23,8 @@ export type ExecCall = ClientDuplexStream<ExecRequest, ExecResponse>;
 /** Output that waits for its reader: beyond either bound the guest is not read. */
 const queueMaxBytes = 256 * 1024;
 const queueMaxMessages = 64;
+/** How long a guest may take to end the call of a program that has ended. */
+const endPatienceMs = 1_000;
 
 export class GrpcGuestExec implements GuestExec {
   readonly #call: ExecCall;
@@ -141,11 +143,22 @@ export class GrpcGuestExec implements GuestExec {
       case 'exited':
         this.#state = 'exited';
         this.#enqueue({ kind: 'exited', ...output.value });
-        this.#call.cancel(); // there is nothing more to say or hear, whatever the guest thinks
+        this.#leave();
         break;
       default:
         output satisfies never;
     }
+  }
+
+  /**
+   * There is nothing more to say or hear. Not by cancelling: that resets the stream, and a server which sees many resets in a
+   * short time ends the whole connection. A guest that does not end the call either is not waited for.
+   */
+  #leave(): void {
+    this.#call.end();
+    this.#call.resume(); // what still comes is dropped
+    const patience = setTimeout(() => this.#call.cancel(), endPatienceMs).unref();
+    this.#call.once('status', () => clearTimeout(patience));
   }
 
   #enqueue(output: ExecOutput): void {

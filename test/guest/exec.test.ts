@@ -77,6 +77,21 @@ describe('output and exit', () => {
   });
 });
 
+test('more execs in a short time than a connection takes resets of all succeed', async () => {
+  const total = 1_600; // a connection is ended after a thousand and 33 a second
+  let asked = 0;
+  const caller = async () => {
+    while (asked < total) {
+      asked += 1;
+      expect((await run(agent.guest, { command: '/bin/true', args: [], env: {} })).exit).toEqual({
+        kind: 'code',
+        code: 0,
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, caller));
+}, 120_000);
+
 describe('environment', () => {
   test('is the base, the box defaults over it and the exec over both, and nothing of the agent', async () => {
     const spec = { ...sh('env'), env: { A: 'exec', LANG: 'xx' } };
