@@ -79,13 +79,25 @@ const plainDecimal = (number: number): string => {
 };
 
 let scratch = Buffer.alloc(64 * 1024);
+/** The beginning of `scratch` by its length, for the lengths that most events have: to make one costs as much as to hash it. */
+let beginnings: Buffer[] = [];
+const beginningMax = 4096;
+
+const beginningOf = (length: number): Buffer => {
+  if (length > beginningMax) return scratch.subarray(0, length);
+  beginnings[length] ??= scratch.subarray(0, length);
+  return beginnings[length];
+};
 
 /** SHA-256 over the 32 bytes of `previous` and the envelope's UTF-8. Hexadecimal. */
 export const digestOf = (previous: string, envelope: string): string => {
   const bytesMax = 32 + envelope.length * 3;
-  if (scratch.length < bytesMax) scratch = Buffer.alloc(bytesMax * 2);
+  if (scratch.length < bytesMax) {
+    scratch = Buffer.alloc(bytesMax * 2);
+    beginnings = [];
+  }
   scratch.fill(0, 0, 32); // a hash that is too short leaves no bytes of another one
   scratch.write(previous, 0, 32, 'hex');
   const bytes = scratch.write(envelope, 32, 'utf8');
-  return hash('sha256', scratch.subarray(0, 32 + bytes), 'hex');
+  return hash('sha256', beginningOf(32 + bytes), 'hex');
 };
