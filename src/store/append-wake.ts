@@ -10,7 +10,7 @@ const notifyAppend = statement('notify-append');
 export type Wake = Parameters<EventLog['onAppend']>[0];
 
 /** At most one notification in so many milliseconds leaves a process, however much it appends. */
-const notifyIntervalMs = 20;
+const notifyIntervalMs = 10;
 const reconnectDelayMs = 1_000;
 /** Between looks at events that are committed but held back by another transaction; doubles from the first to the last. */
 const heldBackDelayMinMs = 2;
