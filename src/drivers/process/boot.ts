@@ -127,7 +127,7 @@ const startShim = async (
   const errors = await open(attempt.shimErrors, 'a', 0o600);
   try {
     const child = spawn('sh', [base.scripts.shim, ...plan.wrapper, ...plan.program], {
-      cwd: plan.cwd,
+      cwd: '/',
       detached: true,
       stdio: ['ignore', 'ignore', errors.fd, 'pipe'],
       env: {

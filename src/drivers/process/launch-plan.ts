@@ -40,12 +40,14 @@ export interface LaunchTarget {
   readonly attempt: AttemptLayout;
 }
 
-/** A command that becomes the box's outermost process: a wrapper that makes the box, and what runs in it. */
+/**
+ * A command that becomes the box's outermost process: a wrapper that makes the box, and what runs in it. It is started in
+ * the root directory.
+ */
 export interface LaunchPlan {
   readonly wrapper: readonly string[];
   readonly program: readonly [node: string, agent: string, ...args: string[]];
   readonly env: Readonly<Record<string, string>>;
-  readonly cwd: string;
 }
 
 const home = '/home/box';
@@ -80,8 +82,11 @@ const etcFiles = [
   '/etc/bash.bashrc',
 ];
 
-/** Becomes the program that it is given, once it has told that the box stands. */
-const announce = '(echo up >&3) 2>/dev/null; exec 3>&-; exec "$@"';
+/**
+ * Becomes the program that it is given, once it has told that the box stands. The mode of its home is the box's own
+ * affair: one that it shut to itself keeps it from being there, and from nothing else.
+ */
+const announce = 'cd -- "$HOME" 2>/dev/null; (echo up >&3) 2>/dev/null; exec 3>&-; exec "$@"';
 /** As pid 1: stays as the parent of all orphans, so that they are reaped, and ends with the program. */
 const announceAndReap = '"$@" 3>&- & (echo up >&3) 2>/dev/null; exec 3>&-; wait $!';
 
@@ -152,7 +157,6 @@ const unsharePlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
       BL_UID: base.serviceIsRoot ? String(boxUid) : '',
       BL_USER_NAMESPACE: ownUser ? '1' : '',
     },
-    cwd: '/',
   };
 };
 
@@ -189,7 +193,7 @@ const bwrapPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
     ...(node === undefined
       ? []
       : ['--ro-bind', at(node), node === base.nodePath ? '/opt/node/bin/node' : '/opt/node']),
-    ...['--remount-ro', '/', '--chdir', home, '--'],
+    ...['--remount-ro', '/', '--chdir', '/', '--'],
     ...['env', '-i', ...environmentIn(node, target), 'sh', '-c', announce, 'init'],
   ];
   return {
@@ -201,7 +205,6 @@ const bwrapPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => {
       : bwrap,
     program: programIn(base.nodePath, node),
     env: { BL_STAGE: stageAt },
-    cwd: '/',
   };
 };
 
@@ -223,7 +226,6 @@ const plainPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => ({
     ],
   ],
   env: {},
-  cwd: target.disk,
 });
 
 const dropTo = (uid: number) => [

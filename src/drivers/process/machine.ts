@@ -142,7 +142,7 @@ const probe = async (base: LaunchBase, dataDir: string): Promise<string | undefi
       ...['sh', '-c', 'test -x "$1" && test -r "$2" && : > "$HOME/probe"', 'sh', ...plan.program.slice(0, 2)],
     ];
     await run(command ?? 'false', args, {
-      cwd: plan.cwd,
+      cwd: '/',
       env: { PATH: process.env['PATH'] ?? '', ...plan.env },
       timeout: probeTimeoutMs,
       killSignal: 'SIGKILL',

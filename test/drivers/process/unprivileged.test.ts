@@ -68,7 +68,7 @@ for (const mode of ['', 'bwrap', 'unshare', 'plain'])
   );
 
 test.skipIf(!isRoot)(
-  'a box whose program shuts its home to itself is kept, put back, copied and removed',
+  'a box whose program shuts its home to itself is booted, kept, put back, copied and removed',
   async () => {
     const dataDir = await makeDataDir();
     try {

@@ -4,7 +4,7 @@ import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { chunksOf, forge, manifestInput } from './forged-archive.ts';
-import { newBoxId, newExportId, newSnapshotId, unhurried } from './spec.ts';
+import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from './spec.ts';
 
 // Disks whose root was shut to its own user, under a service that is an ordinary user: prints what was seen, as JSON.
 // Arguments: data directory, agent.
@@ -18,6 +18,8 @@ const archive = await forge({ entries: [{ path: 'disk', kind: 'directory', mode:
 const shut = newBoxId();
 await driver.importDisk(shut, chunksOf(archive), unhurried);
 const shutMode = await modeOf(shut);
+await driver.boot(specOf(shut), never);
+await driver.kill(shut);
 
 const id = newBoxId();
 await driver.importDisk(id, chunksOf(await forge()), unhurried);

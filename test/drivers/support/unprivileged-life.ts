@@ -50,7 +50,11 @@ const breakOff = () => {
   throw new Error('broken off');
 };
 await freezeBox(up.processes, breakOff).catch(() => undefined);
-const halfFrozen = await driver.observe(id);
+// A process that was sent SIGSTOP goes on until it is next looked at by its kernel.
+const halfFrozen = await eventually('its outermost process to stop', async () => {
+  const seen = await driver.observe(id);
+  return seen.kind === 'running' && seen.frozen && seen;
+});
 await driver.freeze(id, main);
 await unfreezeBox(up.processes, breakOff).catch(() => undefined);
 const halfThawed = await driver.observe(id);
