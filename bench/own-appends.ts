@@ -147,6 +147,7 @@ const viewOf = (id: BoxId, end: Version): BoxView => ({
   failure: null,
   createdAt,
   startedAt: createdAt,
+  resumedAt: null,
   stoppedAt: null,
 });
 

@@ -25,11 +25,11 @@ export const metrics =
   ): Promise<MetricsResponse> => {
     const box = await findBox(deps, caller.tenant, reference);
     const { boxId, name, view } = box;
-    const [usage, started] = await Promise.all([
+    const [usage, started, { execs, errors }] = await Promise.all([
       deps.guests.usage(box),
       deps.history.lastOf(boxStream(boxId), 'box.started'),
+      deps.execs.count(boxId),
     ]);
-    const { execs, errors } = deps.counts.execsOf(boxId);
     return {
       boxId,
       name,
@@ -41,7 +41,6 @@ export const metrics =
       ),
       execs: BigInt(execs),
       execErrors: BigInt(errors),
-      countedSince: new Date(msOf(deps.counts.since)),
     };
   };
 

@@ -1,5 +1,4 @@
 import type { EffectKind } from '../events/effects.ts';
-import type { BoxId } from '../kernel/ids.ts';
 import type { Timestamp } from '../kernel/time.ts';
 
 /** What became of an outcome: it was heard, as a success or a failure, or came when nobody waited for it any more. */
@@ -19,5 +18,4 @@ export interface ServiceCounts {
   readonly boxesStopped: number;
   readonly execs: ExecCounts;
   readonly effects: readonly { readonly kind: EffectKind; readonly end: EffectEnd; readonly count: number }[];
-  execsOf(boxId: BoxId): ExecCounts;
 }

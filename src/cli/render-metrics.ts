@@ -73,7 +73,6 @@ export const metricsJson = (box: BoxMetrics): JsonObject => ({
   startStagesMs: mapJson(box.startStagesMs),
   execs: numberJson(box.execs),
   execErrors: numberJson(box.execErrors),
-  countedSince: momentJson(box.countedSince),
 });
 
 const ifKnown = (value: bigint | undefined) => (value === undefined ? null : numberJson(value));

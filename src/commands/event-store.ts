@@ -205,6 +205,17 @@ export interface ExecDirectory {
     after: string,
     limit: number,
   ): Promise<readonly { readonly execId: ExecId; readonly tenant: TenantId; readonly boxId: BoxId }[]>;
+  /**
+   * When the boxes of the host that are up and may be idle for too long were last used, by an exec or a copy that has ended; null:
+   * never. In order of their ids, only above `after` (`''`: from the first), at most `limit`.
+   */
+  lastUses(
+    hostId: HostId,
+    after: string,
+    limit: number,
+  ): Promise<readonly { readonly boxId: BoxId; readonly lastUsedAt: Timestamp | null }[]>;
+  /** Of one box, all that it ever had. `errors`: those that could not be started, or whose end nobody saw. */
+  count(boxId: BoxId): Promise<{ readonly execs: number; readonly errors: number }>;
   /** Of one box, newest first. `token` is opaque; the result's is empty at the end. */
   list(
     boxId: BoxId,

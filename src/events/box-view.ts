@@ -80,6 +80,8 @@ export const boxViewSchema = z.strictObject({
   failure: failureSchema.nullable(),
   createdAt: timestampSchema,
   startedAt: timestampSchema.nullable(),
+  /** When the present run was last resumed. Rows of earlier versions do not say. */
+  resumedAt: timestampSchema.nullable().default(null),
   stoppedAt: timestampSchema.nullable(),
 });
 export type BoxView = z.infer<typeof boxViewSchema>;

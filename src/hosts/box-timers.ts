@@ -1,6 +1,6 @@
 import type { BoxView } from '../events/box-view.ts';
 import type { BoxCommand } from '../events/commands.ts';
-import { msOf, type Timestamp } from '../kernel/time.ts';
+import { msOf } from '../kernel/time.ts';
 
 /** What a box's own limits ask for, and when. Times are milliseconds since 1970. */
 export interface Due {
@@ -47,22 +47,25 @@ const lifetimeOver = ({ boxId, state, startedAt, options }: BoxView): Due | unde
   };
 };
 
-/** What is done to its disk keeps a box from being idle; nobody waits for a paused one to be used. */
+/**
+ * What is done to its disk keeps a box from being idle; nobody waits for a paused one to be used, and a resume counts as a use:
+ * to wait for one from before the pause on would be to stop the box as soon as it is resumed.
+ */
 const idle = (view: BoxView, lastUse: LastUse): Due | undefined => {
-  const { boxId, state, startedAt, operation, options } = view;
+  const { boxId, state, startedAt, resumedAt, operation, options } = view;
   const { idleTimeoutMs } = options;
   if (idleTimeoutMs === undefined || state !== 'running' || startedAt === null) return undefined;
   const inUse = lastUse === 'in-use' || operation !== null;
   return {
     what: 'idle',
-    atMs: inUse ? Number.POSITIVE_INFINITY : latest(startedAt, lastUse) + idleTimeoutMs,
+    atMs: inUse
+      ? Number.POSITIVE_INFINITY
+      : Math.max(msOf(startedAt), msOf(resumedAt ?? startedAt), lastUse) + idleTimeoutMs,
     command: { type: 'box.stop', boxId },
     reason: `idle for ${inSeconds(idleTimeoutMs)}: no exec or copy ran in it`,
   };
 };
 
 const isUp = (state: BoxView['state']): boolean => state === 'running' || state === 'paused';
-
-const latest = (startedAt: Timestamp, lastUseMs: number): number => Math.max(msOf(startedAt), lastUseMs);
 
 const inSeconds = (ms: number): string => `${ms / 1000} s`;

@@ -13,9 +13,8 @@ const pageSize = 500;
  * Which boxes are in use on this host, and, of those that somebody asks to follow, when they last were: by the execs that the log
  * tells of, and by the copies that go through their guests.
  *
- * Execs outlive the host's process, so those that are under way are looked up at its start. When a box was last used before
- * that is not, as copies leave nothing to find it by: a box that is taken over counts as used at that moment. An idle box then stops
- * later than it might, never too early.
+ * Execs outlive the host's process: those that are under way are looked up at its start, and so is when boxes that it may take over
+ * were last used. Whoever takes a box over comes to the same moment as whoever had it before.
  */
 export class BoxUses {
   readonly #clock: Pick<Clock, 'now'>;
@@ -30,17 +29,20 @@ export class BoxUses {
     this.#clock = clock;
   }
 
-  /** The execs of the host's boxes that have not ended. Call it before any can be asked for. */
-  async recover(execs: Pick<ExecDirectory, 'open'>, hostId: HostId): Promise<void> {
-    for (let after = ''; ; ) {
-      const page = await execs.open(hostId, after, pageSize);
-      for (const { execId, boxId } of page) this.#beginExec(boxId, execStream(execId));
-      if (page.length < pageSize) return;
-      after = page.at(-1)?.execId ?? after;
-    }
+  /**
+   * The execs of the host's boxes that have not ended, and the last uses of those that may be idle. Call it before any can be
+   * asked for.
+   */
+  async recover(execs: Pick<ExecDirectory, 'open' | 'lastUses'>, hostId: HostId): Promise<void> {
+    const open = (after: string) => execs.open(hostId, after, pageSize);
+    for await (const { execId, boxId } of paged(open, (exec) => exec.execId))
+      this.#beginExec(boxId, execStream(execId));
+    const lastUses = (after: string) => execs.lastUses(hostId, after, pageSize);
+    for await (const { boxId, lastUsedAt } of paged(lastUses, (use) => use.boxId))
+      this.#lastMs.set(boxId, lastUsedAt === null ? 0 : msOf(lastUsedAt));
   }
 
-  /** From now on it is known when the box was last used; asked for again, nothing changes. */
+  /** From now on it is known when the box was last used: now, if nothing is known yet. Asked for again, nothing changes. */
   follow(boxId: BoxId): void {
     if (!this.#lastMs.has(boxId)) this.#lastMs.set(boxId, this.#nowMs());
   }
@@ -52,11 +54,6 @@ export class BoxUses {
   /** Of a box that is not followed: now. */
   of(boxId: BoxId): LastUse {
     return this.#underWay.has(boxId) ? 'in-use' : (this.#lastMs.get(boxId) ?? this.#nowMs());
-  }
-
-  /** Counts as a use that is over. */
-  touch(boxId: BoxId): void {
-    if (this.#lastMs.has(boxId)) this.#lastMs.set(boxId, this.#nowMs());
   }
 
   /** Something that no event begins is under way in the box, until what is returned is called. */
@@ -117,11 +114,26 @@ export class BoxUses {
     const uses = this.#underWay.get(boxId);
     if (uses === undefined || !uses.delete(use) || uses.size > 0) return;
     this.#underWay.delete(boxId);
-    this.touch(boxId);
-    if (this.#lastMs.has(boxId)) this.#emitter.emit('idle', boxId);
+    if (!this.#lastMs.has(boxId)) return;
+    this.#lastMs.set(boxId, this.#nowMs());
+    this.#emitter.emit('idle', boxId);
   }
 
   #nowMs(): number {
     return msOf(this.#clock.now());
+  }
+}
+
+/** Every row of a list that is given page by page, each page after the key of the last row before. */
+async function* paged<Row>(
+  pageAfter: (after: string) => Promise<readonly Row[]>,
+  keyOf: (row: Row) => string,
+): AsyncGenerator<Row> {
+  for (let after = ''; ; ) {
+    const page = await pageAfter(after);
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageSize) return;
+    after = keyOf(last);
   }
 }

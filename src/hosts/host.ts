@@ -40,7 +40,7 @@ export interface HostOptions {
   readonly boxes: HostBoxes;
   readonly outbox: Outbox;
   readonly queue: EffectQueue;
-  readonly execs: Pick<ExecDirectory, 'open'>;
+  readonly execs: Pick<ExecDirectory, 'open' | 'lastUses'>;
   readonly clock: Clock;
   readonly ids: Pick<IdSource, 'execId'>;
   readonly log: Logger;

@@ -54,10 +54,7 @@ export class Timekeeper {
       this.#forget(boxId);
       return;
     }
-    const before = this.#views.get(boxId);
     if (options.idleTimeoutMs !== undefined) uses.follow(boxId);
-    // To wait for its use from before the pause on would be to stop it as soon as it is resumed.
-    if (before !== undefined && before.state !== 'running' && state === 'running') uses.touch(boxId);
     this.#set(view);
   }
 

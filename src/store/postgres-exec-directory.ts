@@ -4,11 +4,13 @@ import { type BoxId, execId, type HostId } from '../kernel/ids.ts';
 import { limits } from '../kernel/limits.ts';
 import { timestampFromMs } from '../kernel/time.ts';
 import type { Database } from './database.ts';
-import { parseListedExec, parseOpenExec } from './row-parsers.ts';
+import { parseExecCounts, parseLastUse, parseListedExec, parseOpenExec } from './exec-row-parsers.ts';
 import { statement } from './statement.ts';
 
 const openExecs = statement('open-execs');
 const listExecs = statement('list-execs');
+const lastUses = statement('last-uses');
+const countExecs = statement('count-execs');
 
 export class PostgresExecDirectory implements ExecDirectory {
   readonly #database: Database;
@@ -20,6 +22,16 @@ export class PostgresExecDirectory implements ExecDirectory {
   async open(hostId: HostId, after: string, limit: number): ReturnType<ExecDirectory['open']> {
     const rows = await this.#database.query(openExecs, [hostId, after, limit]);
     return rows.map(parseOpenExec);
+  }
+
+  async lastUses(hostId: HostId, after: string, limit: number): ReturnType<ExecDirectory['lastUses']> {
+    const rows = await this.#database.query(lastUses, [hostId, after, limit]);
+    return rows.map(parseLastUse);
+  }
+
+  async count(boxId: BoxId): ReturnType<ExecDirectory['count']> {
+    const [row] = await this.#database.query(countExecs, [boxId]);
+    return parseExecCounts(row);
   }
 
   async list(

@@ -44,6 +44,7 @@ const insertHead = statement('insert-rebuilt-head');
 const insertBox = statement('insert-rebuilt-box');
 const deleteHeads = statement('delete-rebuilt-heads');
 const deleteExecs = statement('delete-rebuilt-execs');
+const deleteCopies = statement('delete-rebuilt-copies');
 const deleteBoxes = statement('delete-rebuilt-boxes');
 const putHeads = statement('put-rebuilt-heads');
 const putBoxes = statement('put-rebuilt-boxes');
@@ -187,10 +188,11 @@ const keep = async (
   return rows[0]?.kept_before === true;
 };
 
-/** The trigger on heads fills the table of execs again. */
+/** The triggers on heads fill the tables of execs and copies again. */
 const putInPlace = async (client: pg.Client, only: Projection | undefined): Promise<void> => {
   if (only !== 'boxes') {
     await client.query(deleteExecs.text);
+    await client.query(deleteCopies.text);
     await client.query(deleteHeads.text);
     await client.query(putHeads);
   }

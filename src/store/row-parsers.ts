@@ -10,16 +10,15 @@ import {
   commandIdSchema,
   correlationIdSchema,
   effectIdSchema,
-  execIdSchema,
   hostIdSchema,
   streamIdSchema,
   tenantIdSchema,
 } from '../events/schemas.ts';
 import { type EventReader, parseEvent, schemaVersionOf } from '../events/upcast.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type BoxId, type ExecId, position, type TenantId, version } from '../kernel/ids.ts';
+import { position, version } from '../kernel/ids.ts';
 import type { JsonValue } from '../kernel/json.ts';
-import { type Timestamp, timestampFromMs } from '../kernel/time.ts';
+import { timestampFromMs } from '../kernel/time.ts';
 
 /**
  * The door between the database and the program: every row passes one of these parsers, and one that does not fit is
@@ -274,18 +273,4 @@ export const parseOverdueEffect: (row: unknown) => OverdueEffect = rowParser(
       kind: row.kind,
       correlationId: row.correlation_id,
     })),
-);
-
-export const parseOpenExec: (row: unknown) => { execId: ExecId; tenant: TenantId; boxId: BoxId } = rowParser(
-  'open exec',
-  z
-    .object({ exec_id: execIdSchema, tenant: tenantIdSchema, box_id: boxIdSchema })
-    .transform((row) => ({ execId: row.exec_id, tenant: row.tenant, boxId: row.box_id })),
-);
-
-export const parseListedExec: (row: unknown) => { execId: ExecId; requestedAt: Timestamp } = rowParser(
-  'exec of a box',
-  z
-    .object({ exec_id: execIdSchema, requested_at: timeColumn })
-    .transform((row) => ({ execId: row.exec_id, requestedAt: row.requested_at })),
 );

@@ -17,7 +17,6 @@ const counts: ServiceCounts = {
   boxesStopped: 2,
   execs: { execs: 9, errors: 4 },
   effects: [{ kind: 'vm.boot', end: 'unheard', count: 5 }],
-  execsOf: () => ({ execs: 7, errors: 2 }),
 };
 
 const text = 'one\ntwo\nthree\n';
@@ -70,9 +69,8 @@ test('metrics of a box that never ran are its state and its counts', async () =>
     generation: 0,
     usage: undefined,
     startStagesMs: {},
-    execs: 7n,
-    execErrors: 2n,
-    countedSince: new Date(at),
+    execs: 0n,
+    execErrors: 0n,
   });
 });
 

@@ -6,7 +6,14 @@ import type { BoxOptions } from '../../src/events/box-options.ts';
 import type { Command } from '../../src/events/commands.ts';
 import { overheardDoor } from '../../src/hosts/overheard-door.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { type BoxId, commandId, execStream, type HostId, noVersion } from '../../src/kernel/ids.ts';
+import {
+  type BoxId,
+  commandId,
+  copyStream,
+  execStream,
+  type HostId,
+  noVersion,
+} from '../../src/kernel/ids.ts';
 import { msOf, type Timestamp } from '../../src/kernel/time.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
@@ -38,6 +45,24 @@ const pausedBox = async (host: HostUnderTest, maxDurationMs: number) => {
   const boxId = await runningBox(host, {});
   await plane.submit({ type: 'box.pause', boxId, maxDurationMs });
   return boxId;
+};
+/** When the use was over, by the log. */
+const useOnce = async (door: CommandDoor, boxId: BoxId, kind: 'exec' | 'copy'): Promise<Timestamp> => {
+  const [execId, copyId] = [randomIds.execId(), randomIds.copyId()];
+  const failure = { code: 'NotFound', message: 'no such thing' } as const;
+  if (kind === 'exec') {
+    const spec = { command: 'work', args: [], env: {} };
+    const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
+    await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+    await door.submit({ type: 'exec.reportFailed', execId, failure }, meta);
+  } else {
+    const where = { boxId, generation: 1, direction: 'out', path: '/x' } as const;
+    await door.submit({ type: 'copy.reportFailed', copyId, ...where, failure, durationMs: 1 }, meta);
+  }
+  const stream = kind === 'exec' ? execStream(execId) : copyStream(copyId);
+  const last = (await plane.store.log.readStream(stream, noVersion, 10)).at(-1);
+  if (last === undefined) throw new Error('it was not used');
+  return last.occurredAt;
 };
 /** The only event of the type; waits until there is one. */
 const eventOf = (boxId: BoxId, type: string) =>
@@ -224,6 +249,28 @@ test('an exec that goes on while its host is away keeps its box from being idle'
   await overheardDoor(plane.door, next).submit({ type: 'exec.reportLost', execId, failure }, meta);
   await plane.until(boxId, 'stopped');
 });
+
+test.each(['exec', 'copy'] as const)(
+  'a box is as idle after a restart of its host as before: its last %s counts, not the restart',
+  async (kind) => {
+    const first = await start();
+    const boxId = await runningBox(first, { idleTimeoutMs: 2_500 });
+    await eventually('it has been idle for a while', async () => {
+      const { startedAt } = await plane.view(boxId);
+      return Date.now() > momentOf(startedAt) + 500;
+    });
+    const usedAt = await useOnce(overheardDoor(plane.door, first), boxId, kind);
+    await hosts.stop(first);
+    await eventually('its host has been away for a while', () => Date.now() > msOf(usedAt) + 1_500);
+    const next = await start();
+    const restartedMs = Date.now();
+    expect(next.uses.of(boxId)).toBe(msOf(usedAt));
+    const asked = await eventOf(boxId, 'box.stopRequested');
+    expect(msOf(asked.occurredAt) - msOf(usedAt)).toBeGreaterThanOrEqual(2_490);
+    expect(msOf(asked.occurredAt)).toBeLessThan(restartedMs + 2_400);
+    await plane.until(boxId, 'stopped');
+  },
+);
 
 test('an idle box is stopped, and not while files are copied', async () => {
   const host = await start();

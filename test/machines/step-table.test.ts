@@ -83,6 +83,7 @@ const context: fc.Arbitrary<BoxContext> = fc.record({
   exit: fc.constant(null),
   failure: fc.constantFrom(null, failure),
   startedAt: fc.constant(null),
+  resumedAt: fc.constant(null),
   stoppedAt: fc.constant(null),
 });
 

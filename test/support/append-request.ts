@@ -93,6 +93,7 @@ const boxRow = (box: BoxId, name: string, options: BoxAppendOptions): BoxRow => 
       failure: null,
       createdAt: options.occurredAt ?? startOfTime,
       startedAt: null,
+      resumedAt: null,
       stoppedAt: null,
     },
   };

@@ -28,6 +28,7 @@ export const someView = (change: Partial<BoxView> = {}): BoxView => ({
   failure: null,
   createdAt: timestamp('2026-11-25T12:00:00.000Z'),
   startedAt: null,
+  resumedAt: null,
   stoppedAt: null,
   ...change,
 });

@@ -71,6 +71,8 @@ export interface BoxContext {
   readonly exit: Exit | null;
   readonly failure: Failure | null;
   readonly startedAt: Timestamp | null;
+  /** When the present run was last resumed; null: it never was paused. */
+  readonly resumedAt: Timestamp | null;
   readonly stoppedAt: Timestamp | null;
 }
 
@@ -99,6 +101,7 @@ export const unborn: BoxContext = {
   exit: null,
   failure: null,
   startedAt: null,
+  resumedAt: null,
   stoppedAt: null,
 };
 

@@ -13,7 +13,7 @@ import { boxMachine } from './box-machine.ts';
 export type BoxState = StateOf<typeof boxMachine>;
 
 /** Counts the changes in what `remember` and `inFlight` keep. */
-const contextRevision = 3;
+const contextRevision = 4;
 export const boxDefinition = definitionOf(boxMachine, contextRevision);
 
 const steps = stepTable(boxMachine);
@@ -67,6 +67,7 @@ export const viewOfBox = (state: BoxState): BoxView => {
     failure: box.failure,
     createdAt: box.createdAt,
     startedAt: box.startedAt,
+    resumedAt: box.resumedAt,
     stoppedAt: box.stoppedAt,
   };
 };

@@ -33,6 +33,7 @@ export const remember = (box: BoxContext, event: BoxChartEvent): Partial<BoxCont
       return {
         process: event.data.process,
         startedAt: event.occurredAt,
+        resumedAt: null,
         health: box.options.healthCheck === undefined ? 'none' : 'starting',
       };
     case 'box.stopRequested':
@@ -94,7 +95,12 @@ const rememberPause = (
     case 'box.pauseFailed':
       return { frozen: false, pause: null, failure: event.data.failure };
     case 'box.resumed':
-      return { frozen: false, pause: null, failure: event.data.thawFailure ?? box.failure };
+      return {
+        frozen: false,
+        pause: null,
+        resumedAt: event.occurredAt,
+        failure: event.data.thawFailure ?? box.failure,
+      };
     case 'box.resumeRequested':
       return {};
     case 'box.resumeFailed':

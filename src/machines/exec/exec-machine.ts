@@ -12,6 +12,7 @@ interface ExecContext {
   readonly boxId: BoxId | null;
   readonly requestedAt: Timestamp | null;
   readonly pid: number | null;
+  readonly endedAt: Timestamp | null;
 }
 
 const chart = setup({
@@ -24,7 +25,7 @@ const chart = setup({
     record: assign(({ event }): Partial<ExecContext> => {
       if (event.type === 'exec.requested')
         return { tenant: event.tenant, boxId: event.data.boxId, requestedAt: event.occurredAt };
-      return event.type === 'exec.started' ? { pid: event.data.pid } : {};
+      return event.type === 'exec.started' ? { pid: event.data.pid } : { endedAt: event.occurredAt };
     }),
   },
 });
@@ -34,7 +35,7 @@ const to = <const Target extends string>(target: Target) => ({ target, actions: 
 /** One run of a program in a box. The box's statechart decides whether there may be one; this, what becomes of it. */
 const execMachine = chart.createMachine({
   id: 'exec',
-  context: { tenant: defaultTenant, boxId: null, requestedAt: null, pid: null },
+  context: { tenant: defaultTenant, boxId: null, requestedAt: null, pid: null, endedAt: null },
   initial: 'absent',
   states: {
     absent: { on: { 'exec.requested': to('requested') } },
@@ -51,7 +52,7 @@ const execMachine = chart.createMachine({
 export type ExecState = StateOf<typeof execMachine>;
 
 /** Counts the changes in what the chart's functions keep in the context. */
-const contextRevision = 2;
+const contextRevision = 3;
 export const execDefinition = definitionOf(execMachine, contextRevision);
 
 const steps = stepTable(execMachine);

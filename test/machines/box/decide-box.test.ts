@@ -53,6 +53,7 @@ describe('a box that is created', () => {
       failure: null,
       createdAt: story.now,
       startedAt: null,
+      resumedAt: null,
       stoppedAt: null,
     });
   });
