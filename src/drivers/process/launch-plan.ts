@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BoxId } from '../../kernel/ids.ts';
 import { readIfThere } from '../../os/files.ts';
-import type { AttemptLayout } from './layout.ts';
-import { bootMark } from './process-tree.ts';
+import type { LaunchPlan } from '../supervised/boot.ts';
+import { boxUid } from '../supervised/disk.ts';
+import type { AttemptLayout } from '../supervised/layout.ts';
+import { bootMark } from '../supervised/process-tree.ts';
 import type { ScriptFiles } from './scripts.ts';
 
 /**
@@ -14,11 +16,7 @@ import type { ScriptFiles } from './scripts.ts';
 export const isolationModes = ['bwrap', 'unshare', 'unshare-without-user', 'plain'] as const;
 export type IsolationMode = (typeof isolationModes)[number];
 
-/**
- * User and group that boxes run as when the service is root; of no other use on any machine we know of (outside of all
- * ranges that systemd, shadow or container engines give out). Inside, in a user namespace, they are 1000.
- */
-export const boxUid = 1_931_000_000;
+/** What `boxUid` is inside, in a user namespace. */
 const innerUid = 1000;
 
 /** What all boxes of a service have in common. */
@@ -38,16 +36,6 @@ export interface LaunchTarget {
   readonly network: 'none' | 'host';
   readonly disk: string;
   readonly attempt: AttemptLayout;
-}
-
-/**
- * A command that becomes the box's outermost process: a wrapper that makes the box, and what runs in it. It is started in
- * the root directory.
- */
-export interface LaunchPlan {
-  readonly wrapper: readonly string[];
-  readonly program: readonly [node: string, agent: string, ...args: string[]];
-  readonly env: Readonly<Record<string, string>>;
 }
 
 const home = '/home/box';

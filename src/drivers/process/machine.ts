@@ -6,10 +6,11 @@ import { promisify } from 'node:util';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { boxId } from '../../kernel/ids.ts';
 import type { Isolation } from '../driver.ts';
-import { type CgroupHost, hasCpuLimit, hasMemoryLimit } from './cgroup.ts';
-import { removeTree } from './files.ts';
+import { type CgroupHost, hasCpuLimit, hasMemoryLimit } from '../supervised/cgroup.ts';
+import { boxUid } from '../supervised/disk.ts';
+import { removeTree } from '../supervised/files.ts';
+import { type AttemptLayout, layoutOf } from '../supervised/layout.ts';
 import {
-  boxUid,
   type IsolationMode,
   isolationModes,
   type LaunchBase,
@@ -17,7 +18,6 @@ import {
   launchPlan,
   writeEtc,
 } from './launch-plan.ts';
-import { type AttemptLayout, layoutOf } from './layout.ts';
 
 const run = promisify(execFile);
 const probeTimeoutMs = 20_000;

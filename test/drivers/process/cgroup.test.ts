@@ -16,7 +16,7 @@ import {
   membersOf,
   removeCgroup,
   unfreezeGroup,
-} from '../../../src/drivers/process/cgroup.ts';
+} from '../../../src/drivers/supervised/cgroup.ts';
 import { newBoxId } from '../support/spec.ts';
 
 const host = await findCgroups();

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BootStep, bootSteps } from '../../../src/drivers/process/boot.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { type BootStep, bootSteps } from '../../../src/drivers/supervised/boot.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { untilValue } from '../../support/eventually.ts';
 import { type Bundle, bundle } from '../support/bundle.ts';

@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DiskSource } from '../../../src/drivers/disks.ts';
-import { layoutOf } from '../../../src/drivers/process/layout.ts';
+import { layoutOf } from '../../../src/drivers/supervised/layout.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { chunksOf, forge, manifestInput } from '../support/forged-archive.ts';
 import { openProcessHarness, type ProcessHarness } from '../support/process-harness.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { layoutOf } from '../../../src/drivers/process/layout.ts';
+import { layoutOf } from '../../../src/drivers/supervised/layout.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { chunksOf, forge } from '../support/forged-archive.ts';
 import { makeDataDir, openProcessHarness } from '../support/process-harness.ts';

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { boxUid } from '../../../src/drivers/process/launch-plan.ts';
+import { boxUid } from '../../../src/drivers/supervised/disk.ts';
 import { eventually, untilValue } from '../../support/eventually.ts';
 import {
   makeDataDir,

@@ -2,9 +2,9 @@ import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/prom
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { readIdentity } from '../../../src/drivers/process/boot-record.ts';
-import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { readIdentity } from '../../../src/drivers/supervised/boot-record.ts';
+import { layoutOf } from '../../../src/drivers/supervised/layout.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { eventually, untilValue } from '../../support/eventually.ts';
 import {

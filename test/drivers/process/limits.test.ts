@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { findCgroups, hasCpuLimit, hasMemoryLimit } from '../../../src/drivers/process/cgroup.ts';
+import { findCgroups, hasCpuLimit, hasMemoryLimit } from '../../../src/drivers/supervised/cgroup.ts';
 import { openProcessHarness, type ProcessHarness } from '../support/process-harness.ts';
 import { never, newBoxId, specOf } from '../support/spec.ts';
 

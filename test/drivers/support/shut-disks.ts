@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { layoutOf } from '../../../src/drivers/process/layout.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { layoutOf } from '../../../src/drivers/supervised/layout.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { chunksOf, forge, manifestInput } from './forged-archive.ts';
 import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from './spec.ts';

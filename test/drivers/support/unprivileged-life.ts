@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { settle } from '../../../src/drivers/process/box-state.ts';
-import { layoutOf } from '../../../src/drivers/process/layout.ts';
-import { freezeBox, unfreezeBox } from '../../../src/drivers/process/members.ts';
 import { createProcessDriver } from '../../../src/drivers/process/process-driver.ts';
+import { settle } from '../../../src/drivers/supervised/box-state.ts';
+import { layoutOf } from '../../../src/drivers/supervised/layout.ts';
+import { freezeBox, unfreezeBox } from '../../../src/drivers/supervised/members.ts';
 import { eventually } from '../../support/eventually.ts';
 import { manifestInput } from './forged-archive.ts';
 import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from './spec.ts';

@@ -7,22 +7,46 @@ import { BoxledgerError } from '../../kernel/errors.ts';
 import { limits } from '../../kernel/limits.ts';
 import { readBootId } from '../../os/process-identity.ts';
 import type { BootSpec } from '../driver.ts';
-import { type BootRecord, readBootRecord, readExit, readIdentity, writeBootRecord } from './boot-record.ts';
-import { endBox, removeAttempts, removeTrace } from './box-state.ts';
-import { type CgroupHost, cgroupOf, makeCgroup } from './cgroup.ts';
-import { consoleTail } from './console-tail.ts';
-import { ensureDisk, ownerFor } from './disk.ts';
-import { boxUid, type LaunchBase, type LaunchPlan, launchPlan, writeEtc } from './launch-plan.ts';
-import type { AttemptLayout, BoxLayout } from './layout.ts';
-import { directoryModeFor } from './machine.ts';
+import {
+  type BootRecord,
+  readBootRecord,
+  readExit,
+  readIdentity,
+  writeBootRecord,
+} from '../supervised/boot-record.ts';
+import { endBox, removeAttempts, removeTrace } from '../supervised/box-state.ts';
+import { type CgroupHost, cgroupOf, makeCgroup } from '../supervised/cgroup.ts';
+import { consoleTail } from '../supervised/console-tail.ts';
+import { ensureDisk, type Owner } from '../supervised/disk.ts';
+import type { AttemptLayout, BoxLayout } from '../supervised/layout.ts';
 
 /** Steps of a boot after which the service may die; what it leaves then has to be found again. */
 export const bootSteps = ['disk', 'recorded', 'grouped', 'ticketed', 'spawned', 'up'] as const;
 export type BootStep = (typeof bootSteps)[number];
 
+/**
+ * A command that becomes the box's outermost process: a wrapper that makes the box, and what runs in it. It is started in
+ * the root directory.
+ */
+export interface LaunchPlan {
+  readonly wrapper: readonly string[];
+  readonly program: readonly [command: string, ...args: string[]];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a driver brings its boxes up by. */
 export interface BootContext {
-  readonly base: LaunchBase;
+  readonly mode: BootRecord['mode'];
+  /** Path of the shim. */
+  readonly shim: string;
   readonly cgroups: CgroupHost;
+  /** Of the box; undefined: the service's own user. */
+  readonly owner: Owner;
+  readonly directoryMode: number;
+  /** Makes a disk at a path at which nothing is. */
+  readonly makeDisk: (path: string, spec: BootSpec) => Promise<void>;
+  /** Writes what only this attempt needs, and says what to start. */
+  readonly launch: (spec: BootSpec, box: BoxLayout, record: BootRecord) => Promise<LaunchPlan>;
   /** Called after each step; does nothing but in the fault tests. */
   readonly passed: (step: BootStep) => void;
 }
@@ -34,13 +58,12 @@ export const bootBox = async (
   spec: BootSpec,
   signal: AbortSignal,
 ): Promise<{ readonly process: ProcessIdentity; readonly stagesMs: Readonly<Record<string, number>> }> => {
-  const { base } = context;
   const pass = (step: BootStep) => {
     context.passed(step);
     signal.throwIfAborted();
   };
   const begun = performance.now();
-  await ensureDisk(box, ownerFor(base), directoryModeFor(base));
+  await ensureDisk(box, context.directoryMode, (path) => context.makeDisk(path, spec));
   pass('disk');
   const diskMade = performance.now();
 
@@ -48,25 +71,17 @@ export const bootBox = async (
   const attempt = box.attempt(record.nonce);
   let shim: StartedShim | undefined;
   try {
-    await makeDirectories(box, attempt, base);
+    await makeDirectories(box, attempt, context);
     // The last attempt stays: somebody may be about to read how it ended.
     await removeAttempts(box, [record.nonce, (await readBootRecord(box))?.nonce]);
     await writeBootRecord(box, record);
     pass('recorded');
     await makeCgroup(record.cgroup, spec.options);
     pass('grouped');
-    const target = {
-      boxId: spec.boxId,
-      hostname: spec.name,
-      network: spec.options.network,
-      disk: box.disk,
-      nonce: record.nonce,
-      attempt,
-    };
-    await writeEtc(base, target);
+    const plan = await context.launch(spec, box, record);
     await writeFile(attempt.ticket, '');
     pass('ticketed');
-    shim = await startShim(base, launchPlan(base, target), record, attempt);
+    shim = await startShim(context, plan, record, attempt);
     pass('spawned');
     if (!(await readySaid(shim.ready, signal))) throw await bootFailure(attempt);
     pass('up');
@@ -89,25 +104,28 @@ export const bootBox = async (
   }
 };
 
-const newRecord = async ({ base, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => {
+const newRecord = async ({ mode, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => {
   const nonce = randomBytes(8).toString('hex');
   return {
     format: 1,
     generation: spec.generation,
     nonce,
     bootId: await readBootId(),
-    mode: base.mode,
+    mode,
     cgroup: cgroupOf(cgroups, spec.boxId, nonce),
   };
 };
 
-const makeDirectories = async (box: BoxLayout, attempt: AttemptLayout, base: LaunchBase): Promise<void> => {
-  const mode = directoryModeFor(base);
+const makeDirectories = async (
+  box: BoxLayout,
+  attempt: AttemptLayout,
+  { directoryMode: mode, owner }: BootContext,
+): Promise<void> => {
   await mkdir(box.run, { recursive: true, mode });
   for (const path of [attempt.directory, attempt.root, attempt.guest]) await mkdir(path, { mode });
   // Read by the box itself where bwrap binds it.
   await mkdir(attempt.etc, { mode: 0o755 });
-  if (base.serviceIsRoot) await chown(attempt.guest, boxUid, boxUid);
+  if (owner !== undefined) await chown(attempt.guest, owner, owner);
 };
 
 interface StartedShim {
@@ -119,14 +137,14 @@ interface StartedShim {
 
 /** Lets the shim loose. */
 const startShim = async (
-  base: LaunchBase,
+  { shim, mode }: BootContext,
   plan: LaunchPlan,
   record: BootRecord,
   attempt: AttemptLayout,
 ): Promise<StartedShim> => {
   const errors = await open(attempt.shimErrors, 'a', 0o600);
   try {
-    const child = spawn('sh', [base.scripts.shim, ...plan.wrapper, ...plan.program], {
+    const child = spawn('sh', [shim, ...plan.wrapper, ...plan.program], {
       cwd: '/',
       detached: true,
       stdio: ['ignore', 'ignore', errors.fd, 'pipe'],
@@ -134,7 +152,7 @@ const startShim = async (
         PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`,
         BL_RUN: attempt.directory,
         BL_CGROUPS: [...new Set(Object.values(record.cgroup))].join('\n'),
-        BL_PLAIN: base.mode === 'plain' ? '1' : '',
+        BL_PLAIN: mode === 'plain' ? '1' : '',
         ...plan.env,
       },
     });

@@ -26,7 +26,7 @@ const bootRecordSchema = z.strictObject({
   nonce: z.string().regex(/^[0-9a-f]{16}$/),
   /** The machine's boot that the pids belong to. */
   bootId: z.string().min(1),
-  mode: z.enum(['bwrap', 'unshare', 'unshare-without-user', 'plain']),
+  mode: z.enum(['bwrap', 'unshare', 'unshare-without-user', 'plain', 'qemu']),
   cgroup: cgroupPathsSchema,
 });
 export type BootRecord = z.infer<typeof bootRecordSchema>;

@@ -1,19 +1,28 @@
-import { chown, mkdir, rename } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { isThere, removeTree, renameIfThere } from './files.ts';
-import { boxUid, type LaunchBase } from './launch-plan.ts';
 import type { BoxLayout } from './layout.ts';
 import { clearLeavings, discard } from './staging.ts';
+
+/**
+ * User and group that boxes run as when the service is root; of no other use on any machine we know of (outside of all
+ * ranges that systemd, shadow or container engines give out).
+ */
+export const boxUid = 1_931_000_000;
 
 /** Whom the disk is for; undefined: the service's own user. */
 export type Owner = number | undefined;
 
-export const ownerFor = (base: LaunchBase): Owner => (base.serviceIsRoot ? boxUid : undefined);
+export const ownerOf = (serviceIsRoot: boolean): Owner => (serviceIsRoot ? boxUid : undefined);
 
 /**
  * Makes the box's disk unless there is one. It gets its name when it is complete, so a disk that is there is complete,
  * and nothing ever writes over it; what a crash left half made has another name and is made anew.
  */
-export const ensureDisk = async (box: BoxLayout, owner: Owner, directoryMode: number): Promise<void> => {
+export const ensureDisk = async (
+  box: BoxLayout,
+  directoryMode: number,
+  makeDisk: (path: string) => Promise<void>,
+): Promise<void> => {
   if (await isThere(box.disk)) return;
   // A restore that did not come to its end: the box has the disk that it had.
   if (await renameIfThere(box.replacedDisk, box.disk)) return;
@@ -21,8 +30,7 @@ export const ensureDisk = async (box: BoxLayout, owner: Owner, directoryMode: nu
   await removeTree(box.origin);
   const half = `${box.disk}.new`;
   await removeTree(half);
-  await mkdir(half, { mode: 0o700 });
-  if (owner !== undefined) await chown(half, owner, owner);
+  await makeDisk(half);
   await rename(half, box.disk);
 };
 

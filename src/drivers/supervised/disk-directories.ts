@@ -34,7 +34,7 @@ import { clearLeavings, commit, flushDirectory, namesIn, settleDisk, stage } fro
 import { measureDisk } from './walk-disk.ts';
 
 /** Disks as directories of the host. Snapshots and clones are copies that share blocks where the file system can. */
-export class ProcessDisks implements DiskKeeper {
+export class DiskDirectories implements DiskKeeper {
   readonly #context: DiskContext;
   readonly #copier = new TreeCopier();
   readonly #exports: DiskExports;

@@ -1,0 +1,230 @@
+import { readdir } from 'node:fs/promises';
+import type { BoxProcess, ResourceUsage } from '../../events/box-usage.ts';
+import type { Exit, ProcessIdentity } from '../../events/process.ts';
+import { BoxledgerError } from '../../kernel/errors.ts';
+import { type BoxId, boxIdPattern, boxId as parseBoxId } from '../../kernel/ids.ts';
+import { KeyedLock } from '../../kernel/keyed-lock.ts';
+import { sameProcess } from '../../os/process-identity.ts';
+import { boxRuns } from '../disk-errors.ts';
+import type { Booted, BootSpec, Driver, Isolation, Observation } from '../driver.ts';
+import { ForwardedDisks } from '../forwarded-disks.ts';
+import { type BootContext, bootBox } from './boot.ts';
+import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
+import { endBox, settle } from './box-state.ts';
+import { followConsole } from './console-follow.ts';
+import { consoleTail } from './console-tail.ts';
+import { removeDiskOf } from './disk.ts';
+import type { DiskContext } from './disk-context.ts';
+import { DiskDirectories } from './disk-directories.ts';
+import { asBoxledgerError } from './errno-error.ts';
+import { removeTree } from './files.ts';
+import { refuseMoreThanTheHostHas } from './host-limits.ts';
+import type { Layout } from './layout.ts';
+import { lifelineBroken } from './lifeline.ts';
+import type { BoxProcesses } from './members.ts';
+import { processesOf, usageOf } from './usage.ts';
+
+/** What is done to a box that runs. */
+export interface BoxControls {
+  isFrozen(box: BoxProcesses): Promise<boolean>;
+  freeze(box: BoxProcesses): Promise<void>;
+  unfreeze(box: BoxProcesses): Promise<void>;
+  terminate(box: BoxProcesses): Promise<void>;
+}
+
+export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'passed' | 'notCleared'> {
+  readonly kind: Driver['kind'];
+  readonly boot: BootContext;
+  readonly controls: BoxControls;
+  readonly isolation: Isolation;
+  /** Path at which the host reaches the guest's agent. */
+  readonly guestSocket: (boxId: BoxId) => string;
+}
+
+/**
+ * Boxes that are each a process tree of the host, below a small shim that outlives the service (see shim.ts). What keeps them
+ * apart, how they are stopped for a while, and what their disks are is for the driver's kind to say.
+ */
+export class SupervisedDriver extends ForwardedDisks implements Driver {
+  readonly kind: Driver['kind'];
+  readonly disks: DiskDirectories;
+  readonly #layout: Layout;
+  readonly #options: SupervisedOptions;
+  readonly #lock = new KeyedLock<BoxId>();
+
+  constructor(options: SupervisedOptions) {
+    super();
+    this.kind = options.kind;
+    this.#layout = options.layout;
+    this.#options = options;
+    this.disks = new DiskDirectories({
+      ...options,
+      owner: options.boot.owner,
+      directoryMode: options.boot.directoryMode,
+      atRest: (boxId, work) => this.#atRest(boxId, work),
+    });
+  }
+
+  setUp(): Promise<void> {
+    return this.disks.setUp();
+  }
+
+  async isolation(): Promise<Isolation> {
+    return this.#options.isolation;
+  }
+
+  async boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
+    refuseMoreThanTheHostHas(spec);
+    return this.#alone(
+      spec.boxId,
+      'boot',
+      async () => {
+        signal.throwIfAborted();
+        const box = this.#layout.box(spec.boxId);
+        const state = await settle(spec.boxId, box);
+        if (state.kind === 'up' && state.record.generation === spec.generation)
+          return { process: state.processes.main, tookOver: true, stagesMs: {} };
+        await endBox(spec.boxId, box);
+        signal.throwIfAborted();
+        return { ...(await bootBox(this.#options.boot, box, spec, signal)), tookOver: false };
+      },
+      signal,
+    );
+  }
+
+  async observe(boxId: BoxId): Promise<Observation> {
+    return this.#alone(boxId, 'observe', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      switch (state.kind) {
+        case 'none':
+          return { kind: 'absent' };
+        case 'ended':
+          return { kind: 'ended', generation: state.record.generation, exit: state.exit };
+        case 'up':
+          return {
+            kind: 'running',
+            generation: state.record.generation,
+            process: state.processes.main,
+            frozen: await this.#options.controls.isFrozen(state.processes),
+          };
+        default:
+          return state satisfies never;
+      }
+    });
+  }
+
+  async list(): Promise<readonly BoxId[]> {
+    const names = await Promise.all([readdir(this.#layout.boxes), readdir(this.#layout.run)]);
+    return [...new Set(names.flat())].filter((name) => boxIdPattern.test(name)).map(parseBoxId);
+  }
+
+  async ended(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<Exit> {
+    const box = this.#layout.box(boxId);
+    const record = await readBootRecord(box);
+    const attempt = record && box.attempt(record.nonce);
+    const main = record && attempt && (await readIdentity(attempt.main, record.bootId));
+    // What a later boot has replaced has ended, and nobody knows how any more.
+    if (attempt === undefined || main === undefined || !sameProcess(main, process))
+      return { kind: 'unknown' };
+    await lifelineBroken(attempt.lifeline, signal);
+    return this.#alone(boxId, 'wait for the end', async () => {
+      const exit = await readExit(attempt);
+      if (exit !== undefined) return exit;
+      const state = await settle(boxId, box);
+      return state.kind === 'ended' && state.record.nonce === record?.nonce
+        ? state.exit
+        : { kind: 'unknown' };
+    });
+  }
+
+  async freeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'freeze', async () =>
+      this.#options.controls.freeze(await this.#running(boxId, process)),
+    );
+  }
+
+  async unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'unfreeze', async () =>
+      this.#options.controls.unfreeze(await this.#running(boxId, process)),
+    );
+  }
+
+  async terminate(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    await this.#alone(boxId, 'terminate', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      if (state.kind === 'up' && sameProcess(state.processes.main, process))
+        await this.#options.controls.terminate(state.processes);
+    });
+  }
+
+  async kill(boxId: BoxId): Promise<void> {
+    await this.#alone(boxId, 'kill', () => endBox(boxId, this.#layout.box(boxId)));
+  }
+
+  async removeDisk(boxId: BoxId): Promise<void> {
+    await this.disks.alone(boxId, 'remove the disk of', undefined, (box) =>
+      this.#atRest(boxId, async () => {
+        await endBox(boxId, box);
+        await removeDiskOf(box);
+        await removeTree(box.run);
+      }),
+    );
+  }
+
+  guestAddress(boxId: BoxId): string {
+    return `unix:${this.#options.guestSocket(boxId)}`;
+  }
+
+  async consoleTail(boxId: BoxId, maxBytes: number): Promise<string> {
+    const box = this.#layout.box(boxId);
+    const record = await readBootRecord(box);
+    return record === undefined ? '' : consoleTail(box.attempt(record.nonce).console, maxBytes);
+  }
+
+  followConsole(boxId: BoxId, maxBytes: number, signal: AbortSignal): AsyncIterable<string> {
+    return followConsole(this.#layout.box(boxId), maxBytes, signal);
+  }
+
+  async processes(boxId: BoxId): Promise<readonly BoxProcess[]> {
+    return this.#alone(boxId, 'look into', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      return state.kind === 'up' ? processesOf(state.processes) : [];
+    });
+  }
+
+  async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
+    return this.#alone(boxId, 'measure', async () => {
+      const state = await settle(boxId, this.#layout.box(boxId));
+      return state.kind === 'up' ? usageOf(state.processes) : undefined;
+    });
+  }
+
+  async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses> {
+    const state = await settle(boxId, this.#layout.box(boxId));
+    if (state.kind === 'up' && sameProcess(state.processes.main, process)) return state.processes;
+    throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
+      details: { pid: process.pid },
+    });
+  }
+
+  async #atRest<Result>(boxId: BoxId, work: () => Promise<Result>): Promise<Result> {
+    return this.#alone(boxId, 'work on the disk of', async () => {
+      if ((await settle(boxId, this.#layout.box(boxId))).kind !== 'up') return work();
+      throw boxRuns(boxId);
+    });
+  }
+
+  /** One thing at a time is done to a box: each begins with what the one before left. */
+  async #alone<Result>(
+    boxId: BoxId,
+    doing: string,
+    work: () => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    try {
+      return await this.#lock.run(boxId, work);
+    } catch (error) {
+      throw asBoxledgerError(error, `cannot ${doing} box ${boxId}`, signal);
+    }
+  }
+}
