@@ -3,6 +3,7 @@ import type { GuestServiceServer } from '../gen/guest/v1/guest.ts';
 import { BoxledgerError, invalidArgument } from '../kernel/errors.ts';
 import type { Environment } from './environment.ts';
 import type { ExecCalls } from './exec-calls.ts';
+import type { Machine } from './machine.ts';
 import type { Quiescence } from './quiescence.ts';
 import type { Shutdown, ShutdownResult } from './shutdown.ts';
 import { statusOf } from './status.ts';
@@ -16,6 +17,8 @@ export interface GuestParts {
   readonly execs: ExecCalls;
   readonly quiescence: Quiescence;
   readonly shutdown: Shutdown;
+  /** That the agent has to itself; undefined: its box is no machine. */
+  readonly machine: Machine | undefined;
   /** Called when a Shutdown has been answered. */
   readonly ended: () => void;
 }
@@ -23,6 +26,14 @@ export interface GuestParts {
 /** The service, whatever carries it. What Ping does not need is loaded when it is first asked for. */
 export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
   ping: (_call, answer) => answer(null, { agentVersion, pid: process.pid, hostname: hostname() }),
+
+  configure: ({ request: { unixTimeMs, ...request } }, answer) =>
+    answerWith(answer, async () => {
+      if (parts.machine === undefined)
+        throw new BoxledgerError('Unsupported', 'this box is no machine of its own');
+      await parts.machine.configure({ ...request, unixTimeMs: Number(unixTimeMs) });
+      return {};
+    }),
 
   shutdown: (call, answer) => {
     const { graceMs } = call.request;
@@ -39,8 +50,9 @@ export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
     });
   },
 
-  thaw: (_call, answer) =>
+  thaw: ({ request: { unixTimeMs } }, answer) =>
     answerWith(answer, async () => {
+      await parts.machine?.setClock(Number(unixTimeMs));
       await parts.quiescence.thaw();
       return {};
     }),

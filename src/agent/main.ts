@@ -1,9 +1,11 @@
 /*
  * The program inside a box. It is bundled into one file that needs Node 20 and nothing else, and it assumes nothing of
- * the box: not root, not /proc, no program but those it finds. Started as `node agent.cjs --socket PATH`.
+ * the box: not root, not /proc, no program but those it finds. Started as `node agent.cjs --socket PATH`; in a machine
+ * of its own, as root and with `--port NAME`, the name of the virtio port by which its host comes.
  */
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Server } from '@grpc/grpc-js';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { GuestServiceService } from '../gen/guest/v1/guest.ts';
 import { limits } from '../kernel/limits.ts';
 import { clearLeftovers } from '../tar/copy-journal.ts';
@@ -11,6 +13,7 @@ import { readEnvironment } from './environment.ts';
 import { ExecCalls } from './exec-calls.ts';
 import { flush } from './flush.ts';
 import { createGuestService } from './guest-service.ts';
+import { Machine } from './machine.ts';
 import { ProcessGroups } from './process-groups.ts';
 import { flushOnly, Quiescence } from './quiescence.ts';
 import { Shutdown } from './shutdown.ts';
@@ -24,13 +27,16 @@ const signalGraceMs = 1_000;
 const lastAnswersMs = 200;
 
 const main = async () => {
-  const { values } = parseArgs({ options: { socket: { type: 'string' } } });
-  if (values.socket === undefined) throw new Error('usage: agent --socket PATH');
+  const options = { socket: { type: 'string' }, port: { type: 'string' } } as const;
+  const { socket, port } = parseArgs({ options }).values;
+  if ((socket === undefined) === (port === undefined))
+    throw new Error('usage: agent --socket PATH, or in a machine of its own --port NAME');
 
   const environment = readEnvironment(process.env);
   const groups = new ProcessGroups();
   const flushHome = () => flush(environment.home, flushTimeoutMs);
-  const quiescence = new Quiescence(flushOnly(flushHome));
+  const machine = port === undefined ? undefined : new Machine(dirname(process.argv[1] ?? ''));
+  const quiescence = new Quiescence(machine ?? flushOnly(flushHome));
   const shutdown = new Shutdown(groups, quiescence, flushHome);
   const execs = new ExecCalls(environment, groups, shutdown);
 
@@ -38,20 +44,24 @@ const main = async () => {
     'grpc.max_receive_message_length': limits.messageMaxBytes,
     'grpc.max_send_message_length': limits.messageMaxBytes,
   });
+  const exit = () => (machine === undefined ? process.exit(0) : machine.end());
   const ended = () => {
-    server.tryShutdown(() => process.exit(0));
-    setTimeout(() => process.exit(0), lastAnswersMs);
+    server.tryShutdown(exit);
+    setTimeout(exit, lastAnswersMs);
   };
   server.addService(
     GuestServiceService,
-    createGuestService({ environment, execs, quiescence, shutdown, ended }),
+    createGuestService({ environment, execs, quiescence, shutdown, machine, ended }),
   );
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => void shutdown.end(signalGraceMs).then(ended));
   await clearLeftovers(environment.home).catch((error: unknown) =>
     console.error('what an earlier agent left of copies is still there:', error),
   );
-  await listenOnUnixSocket(server, values.socket);
+  if (socket !== undefined) return listenOnUnixSocket(server, socket);
+  const { injectConnection } = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const { servePort } = await import('./virtio-port.ts');
+  await servePort(port ?? '', (stream) => injectConnection(stream));
 };
 
 main().catch((error: unknown) => {

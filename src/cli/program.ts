@@ -10,6 +10,7 @@ import { createCommand } from './commands/create.ts';
 import { eventsCommand } from './commands/events.ts';
 import { execCommand } from './commands/exec.ts';
 import { execsCommands } from './commands/execs.ts';
+import { imageCommand } from './commands/image.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { lifecycleCommands } from './commands/lifecycle.ts';
 import { logsCommand } from './commands/logs.ts';
@@ -61,6 +62,7 @@ export const buildProgram = ({ server, io }: CliDeps): Command => {
     logsCommand(io),
     ...momentCommands(io),
     waitCommand(io),
+    imageCommand(io, server),
     auditCommand(io, server),
     archiveCommand(io, server),
     migrateCommand(io, server),

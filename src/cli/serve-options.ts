@@ -52,8 +52,10 @@ const serveOptionsSchema = z.strictObject({
   databaseUrl: url('postgres:', 'postgresql:').optional(),
   /** Unset: the queue is in Postgres. */
   redisUrl: url('redis:', 'rediss:').optional(),
-  driver: choice(['process', 'sim']).default('process'),
-  isolation: choice(['auto', 'bwrap', 'unshare', 'plain']).default('auto'),
+  driver: choice(['process', 'qemu', 'sim']).default('process'),
+  isolation: choice(['auto', 'strict', 'bwrap', 'unshare', 'plain']).default('auto'),
+  /** What runs the instructions of a machine. */
+  accelerator: choice(['auto', 'kvm', 'tcg']).default('auto'),
   /** Absolute. File with the bearer token that callers must show. */
   tokenFile: path.optional(),
   /** Where Prometheus may scrape; unset: nowhere. */
@@ -91,6 +93,7 @@ export interface ServeFlags {
   readonly redisUrl?: string;
   readonly driver?: string;
   readonly isolation?: string;
+  readonly accelerator?: string;
   readonly tokenFile?: string;
   readonly metricsAddress?: string;
   readonly metricsTokenFile?: string;
@@ -114,6 +117,7 @@ const environmentNames = {
   redisUrl: 'REDIS_URL',
   driver: 'BOXLEDGER_DRIVER',
   isolation: 'BOXLEDGER_ISOLATION',
+  accelerator: 'BOXLEDGER_ACCELERATOR',
   tokenFile: 'BOXLEDGER_TOKEN_FILE',
   metricsAddress: 'BOXLEDGER_METRICS_ADDRESS',
   metricsTokenFile: 'BOXLEDGER_METRICS_TOKEN_FILE',
@@ -134,6 +138,7 @@ const flagNames = {
   redisUrl: '--redis-url',
   driver: '--driver',
   isolation: '--isolation',
+  accelerator: '--accelerator',
   tokenFile: '--token-file',
   metricsAddress: '--metrics-address',
   metricsTokenFile: '--metrics-token-file',

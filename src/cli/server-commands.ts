@@ -30,8 +30,30 @@ export interface ServerCommands {
   doctor(options: ServeOptions, signal: AbortSignal): Promise<readonly Finding[]>;
   /** Moves what is old out of the database; as its owner. */
   archive(options: ServeOptions, asked: ArchiveAsked, signal: AbortSignal): Promise<ArchiveOutcome>;
+  /** What machines of this host start from. */
+  readonly images: ImageCommands;
   /** Opens the log past any server; to be closed. */
   audit(options: ServeOptions): Promise<AuditSource>;
+}
+
+export interface ImageCommands {
+  /** Paths are absolute; undefined: busybox, and the kernel that apt knows. */
+  build(
+    options: ServeOptions,
+    asked: { readonly from: string | undefined; readonly kernelPackage: string | undefined },
+  ): Promise<HostImage>;
+  list(options: ServeOptions): Promise<readonly HostImage[]>;
+  remove(options: ServeOptions, digest: string): Promise<void>;
+}
+
+/** `bytes`: of its files. `isCurrent`: new boxes get it. `disks`: those of boxes and snapshots that stand on it. */
+export interface HostImage {
+  readonly digest: string;
+  readonly kernelVersion: string;
+  readonly agentVersion: string;
+  readonly bytes: number;
+  readonly isCurrent: boolean;
+  readonly disks: number;
 }
 
 export interface ReadyServer {

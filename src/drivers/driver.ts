@@ -19,6 +19,8 @@ export interface Booted {
   readonly tookOver: boolean;
   /** Durations in milliseconds by stage: `disk`, `spawn`. */
   readonly stagesMs: Readonly<Record<string, number>>;
+  /** What the guest is to be told before anything of the box runs; null: nothing. */
+  readonly identity: { readonly hostname: string; readonly machineId: string } | null;
 }
 
 /** What a driver finds of a box on its host. */

@@ -187,7 +187,12 @@ const archiveOf = async (disk: SimDisk, manifest: ArchiveManifestInput): Promise
     lines: () => once(Buffer.concat(lines)),
   };
   const chunks: Buffer[] = [];
-  for await (const chunk of writeArchive({ manifest, disk: figures, entries: entriesOf(disk), checksums }))
+  for await (const chunk of writeArchive({
+    manifest: { ...manifest, image: null },
+    disk: figures,
+    entries: entriesOf(disk),
+    checksums,
+  }))
     chunks.push(chunk);
   return Buffer.concat(chunks);
 };

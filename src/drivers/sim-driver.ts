@@ -66,7 +66,7 @@ class SimulatedDriver extends ForwardedDisks implements SimDriver {
   async #boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
     const before = this.#world.get(spec.boxId);
     if (!hasEnded(before) && before.generation === spec.generation)
-      return { process: identityOf(before), tookOver: true, stagesMs: {} };
+      return { process: identityOf(before), tookOver: true, stagesMs: {}, identity: null };
     await this.#kill(spec.boxId);
     signal.throwIfAborted();
     this.#world.set(spec.boxId, { disk: this.#world.get(spec.boxId).disk ?? {} });
@@ -79,6 +79,7 @@ class SimulatedDriver extends ForwardedDisks implements SimDriver {
     return {
       process: identityOf(this.#world.get(spec.boxId)),
       tookOver: false,
+      identity: null,
       stagesMs: { disk: 0, spawn: this.#options.latencyMs?.boot ?? 0 },
     };
   }

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import type { ExecSpec } from '../events/exec-events.ts';
 import {
+  type ConfigureResponse,
   GuestServiceClient,
   type InspectExecRequest,
   type InspectExecResponse,
@@ -18,11 +20,13 @@ import type {
   Guest,
   GuestExec,
   GuestInfo,
+  MachineIdentity,
   Transferred,
   UploadOptions,
 } from './guest.ts';
 import { GrpcGuestExec, startOf } from './guest-exec.ts';
 import {
+  configureSchema,
   inspectExecSchema,
   pingSchema,
   quiesceSchema,
@@ -40,6 +44,8 @@ const pingRetryMs = 20;
 const shutdownGraceMs = limits.shutdownGuestTimeoutMs - 4_000;
 /** When whoever froze the guest is gone for so long, the guest thaws by itself. */
 const thawAfterMs = 60_000;
+/** Of randomness that a machine begins with. */
+const seedBytes = 64;
 
 /*
  * There is no keepalive on purpose. The guest is on this machine, so its end closes the connection at once; and a box
@@ -87,6 +93,12 @@ class GrpcGuest implements Guest {
     throw signal.reason;
   }
 
+  async configure(identity: MachineIdentity, signal: AbortSignal): Promise<void> {
+    const request = { ...identity, seed: randomBytes(seedBytes), unixTimeMs: BigInt(Date.now()) };
+    const send = (done: Callback<ConfigureResponse>) => this.#client.configure(request, done);
+    await answerOf(send, configureSchema, signal, 'the configuration');
+  }
+
   async shutdown(signal: AbortSignal): Promise<void> {
     const request = { graceMs: shutdownGraceMs };
     await answerOf((done) => this.#client.shutdown(request, done), shutdownSchema, signal, 'the shutdown');
@@ -98,7 +110,8 @@ class GrpcGuest implements Guest {
   }
 
   async thaw(signal: AbortSignal): Promise<void> {
-    await answerOf((done) => this.#client.thaw({}, done), thawSchema, signal, 'the thaw');
+    const request = { unixTimeMs: BigInt(Date.now()) };
+    await answerOf((done) => this.#client.thaw(request, done), thawSchema, signal, 'the thaw');
   }
 
   exec(execId: ExecId, spec: ExecSpec, defaults: ExecDefaults, signal: AbortSignal): GuestExec {

@@ -76,6 +76,13 @@ export interface Transferred {
   readonly bytes: number;
 }
 
+/** What makes a machine the one of its box. */
+export interface MachineIdentity {
+  readonly hostname: string;
+  /** 32 hexadecimal digits, as in machine-id(5). */
+  readonly machineId: string;
+}
+
 /**
  * The agent inside a box, from outside. One instance a box, which connects by itself and again after a loss. Throws
  * `BoxledgerError`: `Unavailable` when the guest does not answer, `NotFound`, `PermissionDenied` or `InvalidArgument`
@@ -83,6 +90,11 @@ export interface Transferred {
  */
 export interface Guest {
   ping(signal: AbortSignal): Promise<GuestInfo>;
+  /**
+   * Before anything of the box runs: gives a machine its disk, name, clock and random numbers of its own. Again: success.
+   * `Unsupported` where the box is no machine.
+   */
+  configure(identity: MachineIdentity, signal: AbortSignal): Promise<void>;
   /** Asks the guest to end everything in the box and then itself; resolves when it has agreed to. */
   shutdown(signal: AbortSignal): Promise<void>;
   /** Flushes and, where it can, freezes file systems. `frozen`: nothing is written until `thaw` or a watchdog's thaw. */

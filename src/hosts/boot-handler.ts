@@ -48,7 +48,7 @@ export const bootHandler =
 /** How long it took, in whole milliseconds; null when the driver has no guest. */
 const guestAnswers = async (
   { driver, guests, clock, limits: { bootMs } }: Workshop,
-  { process }: Booted,
+  { process, identity }: Booted,
   { intent: { boxId }, signal }: EffectContext<'vm.boot'>,
 ): Promise<number | null> => {
   const guest = guests.of(boxId);
@@ -57,7 +57,9 @@ const guestAnswers = async (
   try {
     await withinLimit('the guest to answer', bootMs, signal, (limited) =>
       Promise.race([
-        answered(() => guest.ping(limited), limited),
+        answered(() => guest.ping(limited), limited).then(
+          () => identity && guest.configure(identity, limited),
+        ),
         driver.ended(boxId, process, limited).then((exit) => {
           throw new BoxledgerError('Internal', 'the box ended before its guest answered', {
             details: { exit },

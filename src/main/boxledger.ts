@@ -20,6 +20,11 @@ const server: ServerCommands = {
   },
   doctor: async (options) => (await import('./doctor.ts')).diagnose(options),
   archive: async (...to) => (await import('./archive.ts')).archiveLog(...to),
+  images: {
+    build: async (...to) => (await import('./images.ts')).imageCommands.build(...to),
+    list: async (...to) => (await import('./images.ts')).imageCommands.list(...to),
+    remove: async (...to) => (await import('./images.ts')).imageCommands.remove(...to),
+  },
   audit: async (options) => (await import('./open-audit.ts')).openAudit(options),
 };
 

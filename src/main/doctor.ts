@@ -8,7 +8,7 @@ import { redisCarrier } from '../effects/redis-carrier.ts';
 import { openStore } from '../store/store.ts';
 import { databaseHelp, redisHelp } from './at-start.ts';
 import { examineLog } from './doctor-log.ts';
-import { openDriver } from './serve.ts';
+import { openDriver } from './open-driver.ts';
 
 const silent = pino({ level: 'silent' });
 

@@ -1,19 +1,15 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { addressText, tryToListen } from '../api/listen-address.ts';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { ReadyServer } from '../cli/server-commands.ts';
-import type { Driver } from '../drivers/driver.ts';
-import { createProcessDriver } from '../drivers/process/process-driver.ts';
-import { createSimDriver } from '../drivers/sim-driver.ts';
 import { BullmqEffectQueue, type QueueCarrier } from '../effects/bullmq-queue.ts';
 import { postgresCarrier } from '../effects/postgres-carrier.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
 import type { Actor } from '../events/schemas.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
-import { type BoxId, type HostId, hostId as parseHostId } from '../kernel/ids.ts';
+import { type HostId, hostId as parseHostId } from '../kernel/ids.ts';
 import { readIfThere, writeWhole } from '../os/files.ts';
 import { systemUser } from '../sdk/system-user.ts';
 import { Cleaner, type Retention } from '../store/cleaning.ts';
@@ -28,15 +24,13 @@ import { crashProbeOf } from './crash-probe.ts';
 import { appendObserver } from './metrics-observers.ts';
 import { openRegistry } from './metrics-registry.ts';
 import { serveMetrics } from './metrics-service.ts';
+import { openDriver } from './open-driver.ts';
 import { openPendingImports } from './pending-imports.ts';
 import { openPlane } from './plane.ts';
 import { prepareDatabase, warnOfPower } from './prepare-database.ts';
 import { randomIds } from './random-ids.ts';
 import { serviceLog } from './service-log.ts';
 import { Teardown } from './teardown.ts';
-
-/** The one bundled file that runs inside boxes; the same place seen from the sources and from the build. */
-const agentPath = fileURLToPath(new URL('../../dist/agent/agent.cjs', import.meta.url));
 
 /** Serves until the signal fires; then ends in good order. Boxes run on, and the next start takes them over. */
 export const serve = async (
@@ -134,27 +128,6 @@ const openCarrier = (
   redisUrl === undefined
     ? postgresCarrier(databaseUrl, log)
     : atStart(redisHelp, () => redisCarrier(redisUrl, log));
-
-/** Says once, loudly, what a box is not kept apart from. */
-export const openDriver = async (
-  { driver, dataDir, isolation }: ServeOptions,
-  log: Logger,
-): Promise<Driver> => {
-  if (driver === 'sim') return createSimDriver();
-  const mode = isolation === 'auto' ? undefined : isolation;
-  const notCleared = (boxId: BoxId, err: unknown) =>
-    log.error({ err, boxId }, 'what was half done on the disk of a box could not be cleared away');
-  const opened = await createProcessDriver({ dataDir, agentPath, mode, notCleared });
-  const found = await opened.isolation();
-  if (found.isolates)
-    log.info({ measures: found.measures, missing: found.missing }, 'how boxes are kept apart');
-  else
-    log.warn(
-      { missing: found.missing },
-      'NOTHING KEEPS BOXES APART HERE: their programs can do all that the user of this server can',
-    );
-  return opened;
-};
 
 /** Minted once for each data dir: what it holds of boxes is this host's. */
 const ownHostId = async (dataDir: string): Promise<HostId> => {

@@ -123,5 +123,6 @@ const noServer: ServerCommands = {
   preview: notHere,
   doctor: notHere,
   archive: notHere,
+  images: { build: notHere, list: notHere, remove: notHere },
   audit: notHere,
 };

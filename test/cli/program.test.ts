@@ -19,6 +19,7 @@ const program = buildProgram({
     preview: notHere,
     doctor: notHere,
     archive: notHere,
+    images: { build: notHere, list: notHere, remove: notHere },
     audit: notHere,
   },
 });

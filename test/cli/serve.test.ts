@@ -24,6 +24,7 @@ test('without anything said a server listens on loopback and keeps its data in .
     dataDir: '/home/ann/.boxledger',
     driver: 'process',
     isolation: 'auto',
+    accelerator: 'auto',
     keepCommandsDays: 30,
     keepEffectsDays: 7,
     partitionEvents: 1_000_000,
@@ -62,6 +63,7 @@ test('flags win over the environment, and both over the file, whose paths are it
     databaseUrl: 'postgres://db/boxledger',
     driver: 'sim',
     isolation: 'auto',
+    accelerator: 'auto',
     keepCommandsDays: 90,
     keepEffectsDays: 3,
     partitionEvents: 1_000_000,
@@ -81,7 +83,7 @@ test('every fault is named by the name that its value came under', async () => {
   const env = {
     DATABASE_URL: 'mysql://x',
     REDIS_URL: 'nonsense',
-    BOXLEDGER_DRIVER: 'qemu',
+    BOXLEDGER_DRIVER: 'docker',
     BOXLEDGER_KEEP_COMMANDS_DAYS: '1.5',
   };
   expect([...(await faultsOf({ config, listen: '127.0.0.1:99999' }, env, '/'))].sort()).toEqual([

@@ -48,11 +48,12 @@ export const addServerFlags = (command: Command): Command =>
     command
       .option('--listen <host:port>', 'address to serve on; port 0: a free one (default 127.0.0.1:7433)')
       .option('--redis-url <url>', 'Redis for the queue (else REDIS_URL, else the queue is in Postgres)')
-      .option('--driver <kind>', 'what boxes are: process or sim (default process)')
+      .option('--driver <kind>', 'what boxes are: process, qemu or sim (default process)')
       .option(
         '--isolation <kind>',
-        'how processes are kept apart: auto, bwrap, unshare or plain (default auto)',
+        'how boxes are kept apart: auto, strict (all that there is, or not at all), bwrap, unshare or plain (default auto)',
       )
+      .option('--accelerator <kind>', 'what runs a machine: auto, kvm or tcg (default auto; driver qemu)')
       .option('--keep-commands-days <days>', 'how long the answers to commands are kept (default 30)')
       .option('--keep-effects-days <days>', 'how long effects that are over are kept (default 7)')
       .option(

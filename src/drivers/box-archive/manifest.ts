@@ -18,8 +18,11 @@ export const manifestSchema = z.strictObject({
   box: z.strictObject({ name: nameSchema, options: jsonObjectSchema }),
   createdAt: timestampSchema,
   consistency: consistencySchema,
-  /** Boxes have no images yet. */
-  image: z.null(),
+  /** Digest of the image that the disk stands on, without which it is of no use; null: it stands on none. */
+  image: z
+    .string()
+    .regex(/^sha256-[0-9a-f]{64}$/)
+    .nullable(),
   disk: z.strictObject({
     /** Entries below `disk/` and that one itself. */
     entries: countSchema,
@@ -40,8 +43,11 @@ export interface ArchiveManifestInput {
   readonly consistency: ArchiveManifest['consistency'];
 }
 
-export const manifestOf = (input: ArchiveManifestInput, disk: DiskFigures): Buffer => {
-  const manifest = manifestSchema.parse({ formatVersion: 1, ...input, image: null, disk });
+export const manifestOf = (
+  input: ArchiveManifestInput & Pick<ArchiveManifest, 'image'>,
+  disk: DiskFigures,
+): Buffer => {
+  const manifest = manifestSchema.parse({ formatVersion: 1, ...input, disk });
   return Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
 };
 

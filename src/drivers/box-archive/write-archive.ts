@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { type ChecksumList, checksumLine, checksumsPath } from './checksums.ts';
 import { compressed } from './frames.ts';
-import { type ArchiveManifestInput, type DiskFigures, manifestOf, manifestPath } from './manifest.ts';
+import {
+  type ArchiveManifest,
+  type ArchiveManifestInput,
+  type DiskFigures,
+  manifestOf,
+  manifestPath,
+} from './manifest.ts';
 import { type EntryHead, encodeHead, padding, tarBlockBytes } from './tar-head.ts';
 
 export interface SourceEntry extends EntryHead {
@@ -11,7 +17,7 @@ export interface SourceEntry extends EntryHead {
 }
 
 export interface ArchiveSource {
-  readonly manifest: ArchiveManifestInput;
+  readonly manifest: ArchiveManifestInput & Pick<ArchiveManifest, 'image'>;
   readonly disk: DiskFigures;
   /** `disk` and all below it, in the order that `DepthFirst` accepts. */
   readonly entries: AsyncIterable<SourceEntry>;

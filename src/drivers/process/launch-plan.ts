@@ -7,6 +7,7 @@ import type { LaunchPlan } from '../supervised/boot.ts';
 import { boxUid } from '../supervised/disk.ts';
 import type { AttemptLayout } from '../supervised/layout.ts';
 import { bootMark } from '../supervised/process-tree.ts';
+import { dropTo, stagePoint } from '../supervised/unprivileged.ts';
 import type { ScriptFiles } from './scripts.ts';
 
 /**
@@ -216,11 +217,6 @@ const plainPlan = (base: LaunchBase, target: LaunchTarget): LaunchPlan => ({
   env: {},
 });
 
-const dropTo = (uid: number) => [
-  ...['--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--bounding-set', '-all'],
-  ...['--inh-caps', '-all', '--ambient-caps', '-all', '--no-new-privs', '--pdeathsig', 'KILL'],
-];
-
 const environmentIn = (node: string | undefined, target: LaunchTarget) => [
   `PATH=${node === undefined ? '' : '/opt/node/bin:'}${systemPath}`,
   ...[`HOME=${home}`, 'USER=box', 'LOGNAME=box', 'SHELL=/bin/sh', 'TMPDIR=/tmp', 'LANG=C.UTF-8'],
@@ -235,11 +231,3 @@ const programIn = (nodePath: string, bound: string | undefined): LaunchPlan['pro
   '--socket',
   `${guest}/agent.sock`,
 ];
-
-/** A directory that every Linux has and that none of the paths lies under: it is covered, in the box's namespace only. */
-const stagePoint = (paths: readonly (string | undefined)[]): string => {
-  const candidates = ['/mnt', '/media', '/srv', '/opt', '/tmp', '/var/tmp'].filter((path) =>
-    existsSync(path),
-  );
-  return candidates.find((path) => !paths.some((used) => used?.startsWith(`${path}/`))) ?? '/mnt';
-};

@@ -12,6 +12,7 @@ import { type BoxLayout, layoutOf } from '../supervised/layout.ts';
 import { freezeBox, isBoxFrozen, terminateBox, unfreezeBox } from '../supervised/members.ts';
 import { socketRoot } from '../supervised/socket-root.ts';
 import { type BoxControls, SupervisedDriver } from '../supervised/supervised-driver.ts';
+import { treeFormat } from '../supervised/tree-format.ts';
 import { type IsolationMode, type LaunchBase, launchPlan, writeEtc } from './launch-plan.ts';
 import { chooseMode, directoryModeFor, isolationOf } from './machine.ts';
 import { installFiles } from './scripts.ts';
@@ -62,12 +63,15 @@ export const createProcessDriver = async (options: ProcessDriverOptions): Promis
       isolation: isolationOf(chosen, serviceIsRoot, cgroups),
       guestSocket: (boxId) => join(sockets, boxId, 'agent.sock'),
       controls: processControls,
+      format: treeFormat(),
       passed,
       notCleared: options.notCleared ?? (() => undefined),
       boot: {
         mode: chosen.mode,
         shim: scripts.shim,
         cgroups,
+        sockets: ['agent.sock'],
+        overheadMib: 0,
         owner: ownerOf(serviceIsRoot),
         directoryMode: directoryModeFor(launchBase),
         makeDisk: (path) => makeHome(path, ownerOf(serviceIsRoot)),

@@ -1,6 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { installFile } from '../supervised/install.ts';
 import { shim } from '../supervised/shim.ts';
+import { stage } from '../supervised/stage.ts';
 
 /**
  * The POSIX shell programs around a box. They are kept as text so that they travel with whatever bundles this module,
@@ -12,23 +13,6 @@ export interface ScriptFiles {
   readonly stage: string;
   readonly enter: string;
 }
-
-/**
- * For bwrap under a service that is root. The box's files may lie where its unprivileged user cannot go, so root binds
- * them, in a mount namespace of the box's own, to where it can. BL_STAGE: an existing directory to cover. Arguments: pairs
- * of source and name, then `--`, then the command.
- */
-const stage = `#!/bin/sh
-set -e
-mount -n -t tmpfs -o mode=0755,nosuid,nodev boxstage "$BL_STAGE"
-while [ "$1" != -- ]; do
-  if [ -d "$1" ]; then mkdir "$BL_STAGE/$2"; else : > "$BL_STAGE/$2"; fi
-  mount -n --bind "$1" "$BL_STAGE/$2"
-  shift 2
-done
-shift
-exec "$@"
-`;
 
 /**
  * Pid 1 of a box without bwrap, in fresh mount, pid, ipc, uts and (BL_NETWORK=none) network namespaces, with root's

@@ -40,6 +40,10 @@ export interface BootContext {
   /** Path of the shim. */
   readonly shim: string;
   readonly cgroups: CgroupHost;
+  /** Names of the sockets that the box makes in its guest directory, for the host to connect to. */
+  readonly sockets: readonly string[];
+  /** Memory that the host needs for a box besides what the box has. */
+  readonly overheadMib: number;
   /** Of the box; undefined: the service's own user. */
   readonly owner: Owner;
   readonly directoryMode: number;
@@ -57,7 +61,11 @@ export const bootBox = async (
   box: BoxLayout,
   spec: BootSpec,
   signal: AbortSignal,
-): Promise<{ readonly process: ProcessIdentity; readonly stagesMs: Readonly<Record<string, number>> }> => {
+): Promise<{
+  readonly record: BootRecord;
+  readonly process: ProcessIdentity;
+  readonly stagesMs: Readonly<Record<string, number>>;
+}> => {
   const pass = (step: BootStep) => {
     context.passed(step);
     signal.throwIfAborted();
@@ -76,7 +84,8 @@ export const bootBox = async (
     await removeAttempts(box, [record.nonce, (await readBootRecord(box))?.nonce]);
     await writeBootRecord(box, record);
     pass('recorded');
-    await makeCgroup(record.cgroup, spec.options);
+    const memoryMib = spec.options.memoryMib + context.overheadMib;
+    await makeCgroup(record.cgroup, { ...spec.options, memoryMib });
     pass('grouped');
     const plan = await context.launch(spec, box, record);
     await writeFile(attempt.ticket, '');
@@ -88,6 +97,7 @@ export const bootBox = async (
     const process = await readIdentity(attempt.main, record.bootId);
     if (process === undefined) throw await bootFailure(attempt);
     return {
+      record,
       process,
       stagesMs: {
         disk: Math.round(diskMade - begun),
@@ -137,7 +147,7 @@ interface StartedShim {
 
 /** Lets the shim loose. */
 const startShim = async (
-  { shim, mode }: BootContext,
+  { shim, mode, sockets }: BootContext,
   plan: LaunchPlan,
   record: BootRecord,
   attempt: AttemptLayout,
@@ -151,6 +161,7 @@ const startShim = async (
       env: {
         PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`,
         BL_RUN: attempt.directory,
+        BL_SOCKETS: sockets.join(' '),
         BL_CGROUPS: [...new Set(Object.values(record.cgroup))].join('\n'),
         BL_PLAIN: mode === 'plain' ? '1' : '',
         ...plan.env,

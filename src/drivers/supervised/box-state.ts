@@ -115,7 +115,7 @@ const clearAway = async (box: BoxLayout, record: BootRecord): Promise<void> => {
     attempt.shimErrors,
     ...attempt.console,
   ];
-  await removeTree(box.socket);
+  for (const socket of box.sockets) await removeTree(socket);
   for (const name of await entriesOf(attempt.directory)) {
     const path = join(attempt.directory, name);
     if (!last.includes(path) && path !== attempt.lifeline) await removeTree(path);

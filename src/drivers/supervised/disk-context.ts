@@ -1,5 +1,6 @@
 import type { BoxId } from '../../kernel/ids.ts';
 import type { Owner } from './disk.ts';
+import type { DiskFormat } from './disk-format.ts';
 import type { Layout } from './layout.ts';
 
 /** Steps of work on disks after which the service may die; what it leaves then has to be found again. */
@@ -29,6 +30,7 @@ export type DiskStep = (typeof diskSteps)[number];
 export interface DiskContext {
   readonly layout: Layout;
   readonly owner: Owner;
+  readonly format: DiskFormat;
   /** Mode of a box's own directory. */
   readonly directoryMode: number;
   /** Called after each step; does nothing but in the fault tests. */

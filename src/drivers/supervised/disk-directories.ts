@@ -21,7 +21,7 @@ import type {
   ExportFigures,
   ImportedArchive,
 } from '../disks.ts';
-import { flushFileSystem, TreeCopier } from './copy-tree.ts';
+import { flushFileSystem } from './copy-tree.ts';
 import type { DiskContext } from './disk-context.ts';
 import { DiskExports } from './disk-exports.ts';
 import { importNewDisk } from './disk-import.ts';
@@ -31,12 +31,10 @@ import { type BoxLayout, snapshotIn } from './layout.ts';
 import { keepNewDisk, originOfDisk, stageNewDisk } from './new-disk.ts';
 import { readRecord, writeRecord } from './record-file.ts';
 import { clearLeavings, commit, flushDirectory, namesIn, settleDisk, stage } from './staging.ts';
-import { measureDisk } from './walk-disk.ts';
 
-/** Disks as directories of the host. Snapshots and clones are copies that share blocks where the file system can. */
+/** Disks as directories of the host. Snapshots and clones are copies; what is in one, and what copies share, is its format's. */
 export class DiskDirectories implements DiskKeeper {
   readonly #context: DiskContext;
-  readonly #copier = new TreeCopier();
   readonly #exports: DiskExports;
   /** Not the lock of the box's process: a copy takes minutes, and meanwhile the box may have to be ended. */
   readonly #lock = new KeyedLock<BoxId>();
@@ -63,8 +61,9 @@ export class DiskDirectories implements DiskKeeper {
       const staged = snapshotIn(await stage(box.staging));
       await mkdir(staged.directory, { mode: 0o700 });
       this.#context.passed('snapshot.begun');
-      const copy = await this.#copier.copy(box.disk, staged.disk, null, work);
-      const { bytes } = await measureDisk(staged.disk, work.signal);
+      const { format } = this.#context;
+      const copy = await format.keep(boxId, box.disk, staged.disk, work);
+      const bytes = await format.measure(staged.disk, work.signal);
       const made = { copy, sizeBytes: bytes };
       await writeRecord(staged.figures, made);
       await flushFileSystem(staged.directory, work.signal);
@@ -96,12 +95,12 @@ export class DiskDirectories implements DiskKeeper {
 
   restoreDisk(boxId: BoxId, snapshotId: SnapshotId, work: DiskWork): Promise<DiskCopy> {
     return this.alone(boxId, 'restore the disk of', work.signal, async (box) => {
-      const { atRest, passed } = this.#context;
+      const { atRest, passed, format } = this.#context;
       await atRest(boxId, async () => undefined); // before the copy rather than after it
       const kept = await this.#snapshotOf({ boxId, snapshotId });
       const staged = await stage(box.staging);
       passed('restore.begun');
-      const copy = await this.#copier.copy(box.snapshot(snapshotId).disk, staged, kept.sizeBytes, work);
+      const copy = await format.copy(box.snapshot(snapshotId).disk, staged, kept.sizeBytes, work);
       await flushFileSystem(box.staging, work.signal);
       passed('restore.staged');
       await atRest(boxId, async () => {
@@ -123,7 +122,7 @@ export class DiskDirectories implements DiskKeeper {
   cloneDisk(from: DiskSource, to: BoxId, work: DiskWork): Promise<DiskCopy> {
     // Of `from` nothing is held: many clones of one snapshot may be made at a time.
     return this.alone(to, 'clone a disk for', work.signal, async (box) => {
-      const { passed, layout } = this.#context;
+      const { passed, layout, format } = this.#context;
       const origin = await originOfDisk(to, box);
       if (origin?.kind === 'clone' && origin.snapshotId === from.snapshotId) return origin.made;
       if (origin !== undefined) throw otherDisk(to);
@@ -131,7 +130,7 @@ export class DiskDirectories implements DiskKeeper {
       const source = layout.box(from.boxId).snapshot(from.snapshotId);
       const staged = await stageNewDisk(this.#context, box);
       passed('clone.begun');
-      const copy = await this.#copier.copy(source.disk, staged, sizeBytes, work);
+      const copy = await format.copy(source.disk, staged, sizeBytes, work);
       // A removal begins by taking the name away: as long as it is there, all of the snapshot was.
       await this.#snapshotOf(from);
       await flushFileSystem(box.staging, work.signal);

@@ -35,14 +35,15 @@ export class DiskExports {
     manifest: ArchiveManifestInput,
     work: DiskWork,
   ): Promise<ExportFigures> {
-    const { layout, passed } = this.#context;
+    const { layout, passed, format } = this.#context;
     const target = layout.export(exportId);
     const there = await readRecord(target.figures, exportFiguresSchema);
     if (there !== undefined) return there;
     const staged = exportIn(await stage(box.exportsStaging));
     await mkdir(staged.directory, { mode: 0o700 });
     passed('export.begun');
-    const figures = await measureDisk(disk, work.signal);
+    const { tree, image } = await format.portable(disk, `${staged.directory}.tree`, work.signal);
+    const figures = await measureDisk(tree, work.signal);
     if (figures.entries > limits.boxArchiveEntriesMax)
       throw new BoxledgerError('Unsupported', `the disk has ${figures.entries} files and directories`, {
         help: `A box archive carries ${limits.boxArchiveEntriesMax}. Remove some in the box, and take another snapshot.`,
@@ -50,8 +51,8 @@ export class DiskExports {
     // Next to the archive, not in it: an export's directory holds what the export is.
     const checksums = await ChecksumFile.create(`${staged.directory}.checksums`);
     try {
-      const entries = archived(disk, progressOf(work, figures.bytes));
-      const archive = writeArchive({ manifest, disk: figures, entries, checksums });
+      const entries = archived(tree, progressOf(work, figures.bytes));
+      const archive = writeArchive({ manifest: { ...manifest, image }, disk: figures, entries, checksums });
       const written = await writeFlushed(staged.archive, archive, work.signal);
       await writeRecord(staged.figures, written);
       passed('export.staged');

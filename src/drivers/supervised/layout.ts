@@ -12,7 +12,9 @@ import type { BoxId, ExportId, SnapshotId } from '../../kernel/ids.ts';
  *     exports/ID/              a box archive and its figures
  *     exports/staging/ID/      the same of exports, by box
  *     run/ID/boot.json         the last attempt at a boot
- *     run/ID/agent.sock        the guest agent's socket as the host connects to it
+ *     run/ID/agent.sock        the guest agent's socket as the host connects to it; of a machine, its port's
+ *     run/ID/guest.sock        of a machine: where connections to its agent are carried through that port
+ *     run/ID/qmp.sock          of a machine: its monitor's
  *     run/ID/NONCE/            that attempt: who runs, how it ended, console, sockets (see boot-record.ts)
  *     run/scripts/             the shell programs
  */
@@ -36,7 +38,8 @@ export interface BoxLayout {
   readonly exportsStaging: string;
   readonly run: string;
   readonly record: string;
-  readonly socket: string;
+  /** Whatever the host connects to, of any driver. */
+  readonly sockets: readonly string[];
   snapshot(id: SnapshotId): SnapshotLayout;
   attempt(nonce: string): AttemptLayout;
 }
@@ -103,7 +106,7 @@ export const layoutOf = (dataDir: string): Layout => {
         snapshot: (snapshot) => snapshotIn(join(box, 'snapshots', snapshot)),
         run: runOfBox,
         record: join(runOfBox, 'boot.json'),
-        socket: join(runOfBox, 'agent.sock'),
+        sockets: ['agent.sock', 'guest.sock', 'qmp.sock'].map((name) => join(runOfBox, name)),
         attempt: (nonce) => attemptIn(join(runOfBox, nonce)),
       };
     },

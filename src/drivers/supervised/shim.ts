@@ -1,6 +1,7 @@
 /**
  * The shim: one cheap process per box, in a session of its own, so that the box outlives the service. Environment:
- * BL_RUN (directory of this attempt at a boot), BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespaces, so what
+ * BL_RUN (directory of this attempt at a boot), BL_SOCKETS (names of sockets that the box makes in its guest directory),
+ * BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespaces, so what
  * the box left behind may still hold the console, and descriptor 4 is to be the directory of its socket). Arguments: the
  * command that makes the box. Descriptor 3: whoever boots is told there.
  *
@@ -54,20 +55,23 @@ tell main
 # The box can put anything in place of its socket. What the host connects to is a name that the box cannot reach, made
 # without following links and kept only if it is a socket.
 link() {
-  inside="$BL_RUN/guest/agent.sock" outside="$BL_RUN/agent.sock.new"
-  pause=0.02 tries=0
-  while kill -0 "$main" 2>/dev/null; do
-    if [ -S "$inside" ] && { ln -P "$inside" "$outside" || ln "$inside" "$outside"; }; then
-      if [ -S "$outside" ] && [ ! -h "$outside" ]; then
-        mv -f "$outside" "$BL_RUN/../agent.sock"
-        return
-      fi
-      rm -f "$outside"
-    fi
+  pause=0.02 tries=0 left=$BL_SOCKETS
+  while [ -n "$left" ] && kill -0 "$main" 2>/dev/null; do
+    set -- $left
+    left=
+    for name; do link_one "$name" || left="$left $name"; done
+    [ -n "$left" ] || return
     tries=$((tries + 1))
     [ $tries -lt 500 ] || pause=1
     sleep $pause || sleep 1
   done
+}
+link_one() {
+  inside="$BL_RUN/guest/$1" outside="$BL_RUN/$1.new"
+  [ -S "$inside" ] && { ln -P "$inside" "$outside" || ln "$inside" "$outside"; } || return 1
+  if [ -S "$outside" ] && [ ! -h "$outside" ]; then mv -f "$outside" "$BL_RUN/../$1"; return; fi
+  rm -f "$outside"
+  return 1
 }
 link < /dev/null > /dev/null 2>&1 3>&- 9>&- &
 linker=$!

@@ -8,7 +8,7 @@ const socketPathMaxBytes = process.platform === 'linux' ? 107 : 103;
 
 /** Where sockets are reached below: the run directory, or, when its path is too long for that, a descriptor of it. */
 export const socketRoot = (layout: Layout): string => {
-  const longestBytes = Buffer.byteLength(layout.box(parseBoxId('bx_0000000000000000')).socket);
+  const longestBytes = Buffer.byteLength(layout.box(parseBoxId('bx_0000000000000000')).sockets[0] ?? '');
   if (longestBytes <= socketPathMaxBytes) return layout.run;
   if (process.platform === 'linux') return `/proc/self/fd/${openSync(layout.run, 'r')}`;
   throw new BoxledgerError(

@@ -9,8 +9,8 @@ import { boxRuns } from '../disk-errors.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation } from '../driver.ts';
 import { ForwardedDisks } from '../forwarded-disks.ts';
 import { type BootContext, bootBox } from './boot.ts';
-import { readBootRecord, readExit, readIdentity } from './boot-record.ts';
-import { endBox, settle } from './box-state.ts';
+import { type BootRecord, readBootRecord, readExit, readIdentity } from './boot-record.ts';
+import { type BoxState, endBox, settle } from './box-state.ts';
 import { followConsole } from './console-follow.ts';
 import { consoleTail } from './console-tail.ts';
 import { removeDiskOf } from './disk.ts';
@@ -19,7 +19,7 @@ import { DiskDirectories } from './disk-directories.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
 import { refuseMoreThanTheHostHas } from './host-limits.ts';
-import type { Layout } from './layout.ts';
+import type { BoxLayout, Layout } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import type { BoxProcesses } from './members.ts';
 import { processesOf, usageOf } from './usage.ts';
@@ -30,13 +30,17 @@ export interface BoxControls {
   freeze(box: BoxProcesses): Promise<void>;
   unfreeze(box: BoxProcesses): Promise<void>;
   terminate(box: BoxProcesses): Promise<void>;
+  /** Called whenever it was found out which attempt at a boot runs; undefined: none. */
+  seen?(boxId: BoxId, record: BootRecord | undefined): void;
 }
 
-export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'passed' | 'notCleared'> {
+export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'format' | 'passed' | 'notCleared'> {
   readonly kind: Driver['kind'];
   readonly boot: BootContext;
   readonly controls: BoxControls;
   readonly isolation: Isolation;
+  /** What a machine is told of its box; undefined where boxes are none. */
+  readonly identity?: (spec: BootSpec) => NonNullable<Booted['identity']>;
   /** Path at which the host reaches the guest's agent. */
   readonly guestSocket: (boxId: BoxId) => string;
 }
@@ -75,18 +79,21 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async boot(spec: BootSpec, signal: AbortSignal): Promise<Booted> {
     refuseMoreThanTheHostHas(spec);
+    const identity = this.#options.identity?.(spec) ?? null;
     return this.#alone(
       spec.boxId,
       'boot',
       async () => {
         signal.throwIfAborted();
         const box = this.#layout.box(spec.boxId);
-        const state = await settle(spec.boxId, box);
+        const state = await this.#settle(spec.boxId, box);
         if (state.kind === 'up' && state.record.generation === spec.generation)
-          return { process: state.processes.main, tookOver: true, stagesMs: {} };
-        await endBox(spec.boxId, box);
+          return { process: state.processes.main, tookOver: true, stagesMs: {}, identity };
+        await this.#end(spec.boxId, box);
         signal.throwIfAborted();
-        return { ...(await bootBox(this.#options.boot, box, spec, signal)), tookOver: false };
+        const { record, ...booted } = await bootBox(this.#options.boot, box, spec, signal);
+        this.#options.controls.seen?.(spec.boxId, record);
+        return { ...booted, tookOver: false, identity };
       },
       signal,
     );
@@ -94,7 +101,7 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async observe(boxId: BoxId): Promise<Observation> {
     return this.#alone(boxId, 'observe', async () => {
-      const state = await settle(boxId, this.#layout.box(boxId));
+      const state = await this.#settle(boxId, this.#layout.box(boxId));
       switch (state.kind) {
         case 'none':
           return { kind: 'absent' };
@@ -130,7 +137,7 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
     return this.#alone(boxId, 'wait for the end', async () => {
       const exit = await readExit(attempt);
       if (exit !== undefined) return exit;
-      const state = await settle(boxId, box);
+      const state = await this.#settle(boxId, box);
       return state.kind === 'ended' && state.record.nonce === record?.nonce
         ? state.exit
         : { kind: 'unknown' };
@@ -151,20 +158,20 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async terminate(boxId: BoxId, process: ProcessIdentity): Promise<void> {
     await this.#alone(boxId, 'terminate', async () => {
-      const state = await settle(boxId, this.#layout.box(boxId));
+      const state = await this.#settle(boxId, this.#layout.box(boxId));
       if (state.kind === 'up' && sameProcess(state.processes.main, process))
         await this.#options.controls.terminate(state.processes);
     });
   }
 
   async kill(boxId: BoxId): Promise<void> {
-    await this.#alone(boxId, 'kill', () => endBox(boxId, this.#layout.box(boxId)));
+    await this.#alone(boxId, 'kill', () => this.#end(boxId, this.#layout.box(boxId)));
   }
 
   async removeDisk(boxId: BoxId): Promise<void> {
     await this.disks.alone(boxId, 'remove the disk of', undefined, (box) =>
       this.#atRest(boxId, async () => {
-        await endBox(boxId, box);
+        await this.#end(boxId, box);
         await removeDiskOf(box);
         await removeTree(box.run);
       }),
@@ -187,20 +194,20 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async processes(boxId: BoxId): Promise<readonly BoxProcess[]> {
     return this.#alone(boxId, 'look into', async () => {
-      const state = await settle(boxId, this.#layout.box(boxId));
+      const state = await this.#settle(boxId, this.#layout.box(boxId));
       return state.kind === 'up' ? processesOf(state.processes) : [];
     });
   }
 
   async usage(boxId: BoxId): Promise<ResourceUsage | undefined> {
     return this.#alone(boxId, 'measure', async () => {
-      const state = await settle(boxId, this.#layout.box(boxId));
+      const state = await this.#settle(boxId, this.#layout.box(boxId));
       return state.kind === 'up' ? usageOf(state.processes) : undefined;
     });
   }
 
   async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses> {
-    const state = await settle(boxId, this.#layout.box(boxId));
+    const state = await this.#settle(boxId, this.#layout.box(boxId));
     if (state.kind === 'up' && sameProcess(state.processes.main, process)) return state.processes;
     throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
       details: { pid: process.pid },
@@ -209,9 +216,20 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async #atRest<Result>(boxId: BoxId, work: () => Promise<Result>): Promise<Result> {
     return this.#alone(boxId, 'work on the disk of', async () => {
-      if ((await settle(boxId, this.#layout.box(boxId))).kind !== 'up') return work();
+      if ((await this.#settle(boxId, this.#layout.box(boxId))).kind !== 'up') return work();
       throw boxRuns(boxId);
     });
+  }
+
+  async #settle(boxId: BoxId, box: BoxLayout): Promise<BoxState> {
+    const state = await settle(boxId, box);
+    this.#options.controls.seen?.(boxId, state.kind === 'up' ? state.record : undefined);
+    return state;
+  }
+
+  async #end(boxId: BoxId, box: BoxLayout): Promise<void> {
+    await endBox(boxId, box);
+    this.#options.controls.seen?.(boxId, undefined);
   }
 
   /** One thing at a time is done to a box: each begins with what the one before left. */

@@ -1,0 +1,101 @@
+import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
+import { Duplex } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf } from '../kernel/errno.ts';
+import { GreetingReader } from '../mux/greeting.ts';
+import { Mux } from '../mux/mux.ts';
+import type { MuxStream } from '../mux/mux-stream.ts';
+
+const portsDirectory = '/sys/class/virtio-ports';
+const chunkBytes = 64 * 1024;
+/** Between two looks whether a host is there: Linux has no event for it that Node could wait for. */
+const hostPollMs = 10;
+
+/** Serves whatever the host connects by the port of that name, for as long as the machine is up. */
+export const servePort = async (name: string, accept: (stream: MuxStream) => void): Promise<never> => {
+  const port = await open(await findPort(name), 'r+');
+  const chunk = Buffer.allocUnsafe(chunkBytes);
+  // A host that is connected to an agent that has died has not been told: no frame begins like this, so it connects anew.
+  const startAfresh = port.write(Buffer.alloc(1, 0xff));
+  startAfresh.catch((error: unknown) => console.error('the port cannot be written to:', error));
+  for (;;) {
+    const carrier = new PortWriter(port);
+    let greeting: GreetingReader | undefined = new GreetingReader();
+    for (
+      let bytes = await read(port, chunk);
+      bytes > 0 && !carrier.destroyed;
+      bytes = await read(port, chunk)
+    ) {
+      const found = greeting?.read(chunk.subarray(0, bytes));
+      if (greeting === undefined) await carrier.receive(chunk.subarray(0, bytes));
+      else if (found !== undefined) {
+        greeting = undefined;
+        new Mux(carrier, accept);
+        carrier.write(found.greeting);
+        await carrier.receive(found.rest);
+      }
+    }
+    carrier.destroy();
+    await carrier.idle;
+    await delay(hostPollMs);
+  }
+};
+
+/** 0: no host is connected. */
+const read = async (port: FileHandle, chunk: Buffer): Promise<number> =>
+  (await port.read(chunk, 0, chunk.length, null)).bytesRead;
+
+const findPort = async (name: string): Promise<string> => {
+  for (const port of await readdir(portsDirectory))
+    if ((await readFile(`${portsDirectory}/${port}/name`, 'utf8')).trim() === name) return `/dev/${port}`;
+  throw new Error(`this machine has no port ${name}`);
+};
+
+/** One connection of a host by the port. */
+class PortWriter extends Duplex {
+  readonly #port: FileHandle;
+  #resume: (() => void) | undefined;
+  /** Resolves when nothing is being written any more. */
+  idle: Promise<unknown> = Promise.resolve();
+
+  constructor(port: FileHandle) {
+    super({ allowHalfOpen: true });
+    this.#port = port;
+    this.on('error', (error) => console.error('the host’s connection was closed:', error.message));
+  }
+
+  /** Resolves once more is wanted. */
+  async receive(bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0 || this.destroyed || this.push(Buffer.from(bytes))) return;
+    await new Promise<void>((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+
+  override _read(): void {
+    this.#resume?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.idle = this.#writeAll(chunk).then(
+      () => done(),
+      (error: Error) => done(error),
+    );
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#resume?.();
+    done(error);
+  }
+
+  async #writeAll(chunk: Buffer): Promise<void> {
+    for (let at = 0; at < chunk.length; ) {
+      try {
+        at += (await this.#port.write(chunk, at, chunk.length - at, null)).bytesWritten;
+      } catch (error) {
+        if (errnoOf(error) !== 'EAGAIN') throw error;
+        await delay(1);
+      }
+    }
+  }
+}
