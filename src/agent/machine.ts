@@ -18,28 +18,26 @@ export interface MachineIdentity {
 /** The machine that the agent has to itself. Its own programs lie below `directory`, and are not the box's to change. */
 export class Machine implements FileSystemFreezer {
   readonly #directory: string;
+  readonly #configuring: (input: Buffer) => Promise<void>;
   #configured: Promise<void> | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
+    // Before it is needed: to start a program is the slowest part of becoming a box.
+    this.#configuring = this.#start('configure');
   }
 
   /** Once. Asked for again, only the clock is set. */
   async configure(identity: MachineIdentity): Promise<void> {
     const first = this.#configured === undefined;
     this.#configured ??= this.#configure(identity);
-    try {
-      await this.#configured;
-    } catch (error) {
-      this.#configured = undefined; // what was done of it is found done
-      throw error;
-    }
+    await this.#configured;
     if (!first) await this.setClock(identity.unixTimeMs);
   }
 
   async #configure({ hostname: name, unixTimeMs, seed, machineId }: MachineIdentity): Promise<void> {
     // Before anything that could draw a random number for the box.
-    await this.#run('configure', settings(unixTimeMs, seed));
+    await this.#configuring(settings(unixTimeMs, seed));
     await writeFile('/proc/sys/kernel/hostname', name);
     await writeFile('/etc/hostname', `${name}\n`);
     await writeFile('/etc/machine-id', `${machineId}\n`);
@@ -49,7 +47,7 @@ export class Machine implements FileSystemFreezer {
   /** Where it is off by more than a moment. */
   async setClock(unixTimeMs: number): Promise<void> {
     if (Math.abs(Date.now() - unixTimeMs) < clockSlackMs) return;
-    await this.#run('set-machine', settings(unixTimeMs));
+    await this.#start('set-clock')(settings(unixTimeMs));
   }
 
   async freeze(): Promise<{ readonly frozen: boolean; readonly detail: string }> {
@@ -82,15 +80,21 @@ export class Machine implements FileSystemFreezer {
     await promisify(execFile)(`${this.#directory}/busybox`, [...args]);
   }
 
-  async #run(program: string, input: Buffer): Promise<void> {
-    try {
-      const running = promisify(execFile)(`${this.#directory}/${program}`);
-      running.child.stdin?.on('error', () => undefined); // its exit code tells
+  /** Starts a program of the machine's, which waits for its input; what is returned gives that, and waits for its end. */
+  #start(program: string): (input: Buffer) => Promise<void> {
+    const running = promisify(execFile)(`${this.#directory}/${program}`);
+    running.child.stdin?.on('error', () => undefined); // its exit code tells
+    running.catch(() => undefined); // told to whoever waits for its end
+    return async (input) => {
       running.child.stdin?.end(input);
-      await running;
-    } catch (error) {
-      throw new BoxledgerError('Internal', `${program} failed in the machine: ${messageOf(error)}`);
-    }
+      try {
+        await running;
+      } catch (error) {
+        throw new BoxledgerError('Internal', `${program} failed in the machine: ${messageOf(error)}`, {
+          details: { step: (error as { readonly code?: number | string }).code ?? null },
+        });
+      }
+    };
   }
 }
 

@@ -5,8 +5,10 @@ import type { Driver, Isolation } from '../drivers/driver.ts';
 import { createProcessDriver } from '../drivers/process/process-driver.ts';
 import { createQemuDriver } from '../drivers/qemu/qemu-driver.ts';
 import { createSimDriver } from '../drivers/sim-driver.ts';
+import { connectGuest } from '../guest/grpc-guest.ts';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { BoxId } from '../kernel/ids.ts';
+import { randomIds } from './random-ids.ts';
 
 /** The one bundled file that runs inside boxes; the same place seen from the sources and from the build. */
 export const agentPath = fileURLToPath(new URL('../../dist/agent/agent.cjs', import.meta.url));
@@ -40,8 +42,26 @@ const createDriver = (
       help: 'With --driver qemu, --isolation is auto, strict, bwrap or plain.',
     });
   const confined = mode === undefined ? undefined : mode === 'bwrap';
-  return createQemuDriver({ dataDir, accelerator, confined, notCleared });
+  const templateFailed = (err: unknown) =>
+    log.warn({ err }, 'machines start more slowly: there is no template to start them from');
+  return createQemuDriver({ dataDir, accelerator, confined, notCleared, templateFailed, warmUp });
 };
+
+/** What the first exec of a box does, so that the agent of a machine which goes on from here has done it. */
+const warmUp = async (socketPath: string, signal: AbortSignal): Promise<void> => {
+  const guest = connectGuest(`unix:${socketPath}`);
+  try {
+    await guest.ping(signal);
+    const spec = { command: 'true', args: [], env: {} };
+    for (let times = 0; times < warmUpExecs; times += 1) {
+      const exec = guest.exec(randomIds.execId(), spec, { env: {}, workingDir: undefined }, signal);
+      for await (const _output of exec);
+    }
+  } finally {
+    guest.close();
+  }
+};
+const warmUpExecs = 3;
 
 const refuseLacks = ({ isolates, missing }: Isolation): void => {
   if (isolates && missing.length === 0) return;

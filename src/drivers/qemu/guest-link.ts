@@ -18,12 +18,14 @@ const pauseMs = 30;
 export class GuestLink {
   readonly #portPath: string;
   readonly #socketPath: string;
+  readonly #onAnswer: (() => void) | undefined;
   readonly #closed = new AbortController();
 
   /** `portPath`: QEMU's socket for the port, there or not yet. `socketPath`: what is served, in place of what is there. */
-  constructor(portPath: string, socketPath: string) {
+  constructor(portPath: string, socketPath: string, onAnswer?: () => void) {
     this.#portPath = portPath;
     this.#socketPath = socketPath;
+    this.#onAnswer = onAnswer;
     void this.#hold();
   }
 
@@ -63,6 +65,7 @@ export class GuestLink {
     server.listen(this.#socketPath);
     process.umask(umask);
     port.resume();
+    this.#onAnswer?.();
     await gone;
     server.close();
   }

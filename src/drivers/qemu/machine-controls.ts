@@ -1,14 +1,16 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
 import type { BootRecord } from '../supervised/boot-record.ts';
+import { isThere } from '../supervised/files.ts';
 import { type BoxProcesses, terminateBox } from '../supervised/members.ts';
 import type { BoxControls } from '../supervised/supervised-driver.ts';
 import { GuestLink } from './guest-link.ts';
-import { qmp } from './qmp.ts';
+import { stateDescriptor } from './machine-plan.ts';
+import { type AskMachine, leaveMemoryOut, migrated, statusOf, withMonitor } from './qmp.ts';
 
-const statusSchema = z.object({ running: z.boolean(), status: z.string() });
 const blocksSchema = z.array(
   z.object({ device: z.string(), inserted: z.object({ file: z.string() }).optional() }),
 );
@@ -16,11 +18,13 @@ const blocksSchema = z.array(
 /** Machines that run: their monitors, and the connections to their guests. */
 export class MachineControls implements BoxControls {
   readonly #run: string;
+  readonly #onAnswer: (boxId: BoxId) => void;
   readonly #links = new Map<BoxId, { readonly nonce: string; readonly link: GuestLink }>();
 
-  /** `run`: directory in which each box has one with its sockets. */
-  constructor(run: string) {
+  /** `run`: directory in which each box has one with its sockets. `onAnswer`: told each time a box's agent is reached. */
+  constructor(run: string, onAnswer: (boxId: BoxId) => void) {
     this.#run = run;
+    this.#onAnswer = onAnswer;
   }
 
   seen(boxId: BoxId, record: BootRecord | undefined): void {
@@ -29,13 +33,15 @@ export class MachineControls implements BoxControls {
     known?.link.close();
     this.#links.delete(boxId);
     if (record === undefined) return;
-    const link = new GuestLink(this.#socket(boxId, 'agent.sock'), this.#socket(boxId, 'guest.sock'));
+    const link = new GuestLink(this.#socket(boxId, 'agent.sock'), this.#socket(boxId, 'guest.sock'), () =>
+      this.#onAnswer(boxId),
+    );
     this.#links.set(boxId, { nonce: record.nonce, link });
   }
 
   async isFrozen({ boxId }: BoxProcesses): Promise<boolean> {
     try {
-      return (await this.#status(boxId)).status === 'paused';
+      return (await this.#ask(boxId, statusOf)) === 'paused';
     } catch (error) {
       // A machine that is just coming up has no monitor yet, and nobody has stopped it.
       if (error instanceof BoxledgerError && error.code === 'Unavailable') return false;
@@ -44,11 +50,23 @@ export class MachineControls implements BoxControls {
   }
 
   async freeze({ boxId }: BoxProcesses): Promise<void> {
-    await this.#ask(boxId, ['stop']);
+    await this.#ask(boxId, (ask) => ask('stop'));
   }
 
   async unfreeze({ boxId }: BoxProcesses): Promise<void> {
-    await this.#ask(boxId, ['cont']);
+    await this.#ask(boxId, (ask) => ask('cont'));
+  }
+
+  /** Has a machine that was started to go on from a template's state do so. Of one that runs: success. */
+  async goOn(boxId: BoxId): Promise<void> {
+    await this.#ask(boxId, async (ask) => {
+      if ((await statusOf(ask)) === 'inmigrate') {
+        await leaveMemoryOut(ask);
+        await ask('migrate-incoming', { uri: `fd:${stateDescriptor}` });
+        await migrated(ask);
+      }
+      if ((await statusOf(ask)) !== 'running') await ask('cont');
+    });
   }
 
   terminate(box: BoxProcesses): Promise<void> {
@@ -58,26 +76,30 @@ export class MachineControls implements BoxControls {
   /** Has the machine, if it runs, write to that file of its disk, unless it does. */
   async switchTo(boxId: BoxId, active: string): Promise<void> {
     if (!this.#links.has(boxId)) return;
-    const [blocks] = await this.#ask(boxId, ['query-block']);
-    const file = blocksSchema.parse(blocks).find(({ device }) => device === 'disk')?.inserted?.file;
-    if (file === undefined || file.endsWith(`/${active}`)) return;
-    const next = join(file, '..', active);
-    await this.#ask(boxId, [
-      'blockdev-snapshot-sync',
-      { device: 'disk', 'snapshot-file': next, format: 'qcow2', mode: 'existing' },
-    ]);
+    await this.#ask(boxId, async (ask) => {
+      const blocks = blocksSchema.parse(await ask('query-block'));
+      const file = blocks.find(({ device }) => device === 'disk')?.inserted?.file;
+      if (file === undefined || file.endsWith(`/${active}`)) return;
+      await ask('blockdev-snapshot-sync', {
+        device: 'disk',
+        'snapshot-file': join(file, '..', active),
+        format: 'qcow2',
+        mode: 'existing',
+      });
+    });
   }
 
-  async #status(boxId: BoxId) {
-    const [status] = await this.#ask(boxId, ['query-status']);
-    return statusSchema.parse(status);
-  }
-
-  #ask(boxId: BoxId, ...commands: Parameters<typeof qmp>[1]) {
-    return qmp(this.#socket(boxId, 'qmp.sock'), commands);
+  /** The monitor of a machine that has just been started comes after a moment. */
+  async #ask<Result>(boxId: BoxId, work: (ask: AskMachine) => Promise<Result>): Promise<Result> {
+    const path = this.#socket(boxId, 'qmp.sock');
+    for (const until = performance.now() + monitorMs; !(await isThere(path)) && performance.now() < until; )
+      await delay(5);
+    return withMonitor(path, work);
   }
 
   #socket(boxId: BoxId, name: string): string {
     return join(this.#run, boxId, name);
   }
 }
+
+const monitorMs = 3_000;

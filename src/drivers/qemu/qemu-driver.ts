@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
 import type { BootSpec, Driver } from '../driver.ts';
-import type { BootStep, LaunchPlan } from '../supervised/boot.ts';
-import type { BootRecord } from '../supervised/boot-record.ts';
+import type { BootStep } from '../supervised/boot.ts';
 import { findCgroups } from '../supervised/cgroup.ts';
 import { ownerOf } from '../supervised/disk.ts';
 import type { DiskStep } from '../supervised/disk-context.ts';
 import { asBoxledgerError } from '../supervised/errno-error.ts';
 import { installFile } from '../supervised/install.ts';
-import { type BoxLayout, layoutOf } from '../supervised/layout.ts';
+import { layoutOf } from '../supervised/layout.ts';
 import { shim } from '../supervised/shim.ts';
 import { socketRoot } from '../supervised/socket-root.ts';
 import { stage } from '../supervised/stage.ts';
@@ -21,15 +20,22 @@ import { blankDisk } from './blank-disk.ts';
 import { confinementOf, isolationOf } from './confinement.ts';
 import { ImageStore } from './image/image-store.ts';
 import { layerFormat } from './layer-format.ts';
-import { makeDisk, settleDisk } from './layered-disk.ts';
+import { makeDisk } from './layered-disk.ts';
 import { MachineControls } from './machine-controls.ts';
-import { type MachineBase, machineMemoryMinMib, machinePlan } from './machine-plan.ts';
+import { machineMemoryMinMib } from './machine-plan.ts';
+import { hostKey, MachineStarts } from './machine-starts.ts';
+import { makeTemplate, type TemplateMaking } from './make-template.ts';
+import { Templates } from './templates.ts';
 
 export interface QemuDriverOptions {
   /** Everything that lasts is kept below; made when missing. */
   readonly dataDir: string;
   /** By default what works here, best first. */
   readonly accelerator?: Accelerator | 'auto' | undefined;
+  /** See `TemplateMaking`. Undefined: there are no templates, and every machine boots. */
+  readonly warmUp?: TemplateMaking['warmUp'] | undefined;
+  /** Told of a template that could not be made or was not what it had been; machines boot without it. */
+  readonly templateFailed?: ((error: unknown) => void) | undefined;
   /** False: QEMU runs without namespaces of its own, though it could have them. */
   readonly confined?: boolean | undefined;
   readonly notCleared?: ((boxId: BoxId, error: unknown) => void) | undefined;
@@ -71,7 +77,25 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
     const owner = ownerOf(serviceIsRoot);
     const images = new ImageStore(dataDir);
     const sockets = socketRoot(layout);
-    const controls = new MachineControls(sockets);
+    const { warmUp } = options;
+    const [work, socketsOfWork] = [join(layout.run, 'template'), join(sockets, 'template')];
+    const making = { base, owner, blank, work, sockets: socketsOfWork };
+    const starts = new MachineStarts({
+      base,
+      images,
+      owner,
+      templates:
+        warmUp &&
+        new Templates({
+          dataDir,
+          host: await hostKey(base),
+          make: (key, directory) => makeTemplate({ ...making, warmUp }, key, directory),
+          failed: options.templateFailed ?? (() => undefined),
+        }),
+      goOn: (boxId) => controls.goOn(boxId),
+    });
+    const controls = new MachineControls(sockets, (boxId) => starts.answered(boxId));
+    await starts.setUp();
     const passed = options.passed ?? (() => undefined);
     const driver = new SupervisedDriver({
       kind: 'qemu',
@@ -97,30 +121,18 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
         },
         launch: async (spec, box, record) => {
           refuseSmall(spec);
-          return launch(base, images, spec, box, record, owner);
+          return starts.launch(spec, box, record);
         },
+        started: ({ boxId }) => starts.started(boxId),
         passed,
       },
+      otherwise: ({ boxId }) => starts.otherwise(boxId),
     });
     await driver.setUp();
     return driver;
   } catch (error) {
     throw asBoxledgerError(error, 'cannot set the qemu driver up');
   }
-};
-
-const launch = async (
-  base: MachineBase,
-  images: ImageStore,
-  { boxId, options }: BootSpec,
-  box: BoxLayout,
-  { nonce }: BootRecord,
-  owner: number | undefined,
-): Promise<LaunchPlan> => {
-  const { image, active } = await settleDisk(box.disk, owner);
-  const { directory } = await images.find(image);
-  const attempt = box.attempt(nonce);
-  return machinePlan(base, { boxId, nonce, options, disk: box.disk, attempt, image: directory, active });
 };
 
 const imageForNew = async (images: ImageStore) => {

@@ -51,6 +51,8 @@ export interface BootContext {
   readonly makeDisk: (path: string, spec: BootSpec) => Promise<void>;
   /** Writes what only this attempt needs, and says what to start. */
   readonly launch: (spec: BootSpec, box: BoxLayout, record: BootRecord) => Promise<LaunchPlan>;
+  /** What is still to be done to a box whose process is up before it can come up itself. */
+  readonly started?: (spec: BootSpec) => Promise<void>;
   /** Called after each step; does nothing but in the fault tests. */
   readonly passed: (step: BootStep) => void;
 }
@@ -96,6 +98,7 @@ export const bootBox = async (
     pass('up');
     const process = await readIdentity(attempt.main, record.bootId);
     if (process === undefined) throw await bootFailure(attempt);
+    await context.started?.(spec);
     return {
       record,
       process,

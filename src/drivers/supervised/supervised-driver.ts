@@ -41,6 +41,8 @@ export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'format'
   readonly isolation: Isolation;
   /** What a machine is told of its box; undefined where boxes are none. */
   readonly identity?: (spec: BootSpec) => NonNullable<Booted['identity']>;
+  /** Whether a boot that failed is to be tried once more, in another way. */
+  readonly otherwise?: (spec: BootSpec) => Promise<boolean>;
   /** Path at which the host reaches the guest's agent. */
   readonly guestSocket: (boxId: BoxId) => string;
 }
@@ -87,11 +89,13 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
         signal.throwIfAborted();
         const box = this.#layout.box(spec.boxId);
         const state = await this.#settle(spec.boxId, box);
-        if (state.kind === 'up' && state.record.generation === spec.generation)
+        if (state.kind === 'up' && state.record.generation === spec.generation) {
+          await this.#options.boot.started?.(spec);
           return { process: state.processes.main, tookOver: true, stagesMs: {}, identity };
+        }
         await this.#end(spec.boxId, box);
         signal.throwIfAborted();
-        const { record, ...booted } = await bootBox(this.#options.boot, box, spec, signal);
+        const { record, ...booted } = await this.#bootBox(box, spec, signal);
         this.#options.controls.seen?.(spec.boxId, record);
         return { ...booted, tookOver: false, identity };
       },
@@ -204,6 +208,16 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
       const state = await this.#settle(boxId, this.#layout.box(boxId));
       return state.kind === 'up' ? usageOf(state.processes) : undefined;
     });
+  }
+
+  async #bootBox(box: BoxLayout, spec: BootSpec, signal: AbortSignal) {
+    const { boot, otherwise } = this.#options;
+    try {
+      return await bootBox(boot, box, spec, signal);
+    } catch (error) {
+      if (signal.aborted || (await otherwise?.(spec)) !== true) throw error;
+      return bootBox(boot, box, spec, signal);
+    }
   }
 
   async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses> {

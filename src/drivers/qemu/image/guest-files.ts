@@ -54,6 +54,8 @@ $bb mount -t tmpfs -o mode=0755,nosuid,nodev run /run
 $bb mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp
 $bb ln -sf /proc/self/fd /dev/fd
 $bb ip link set lo up
+$bb mount -t ext4 -o ro,noatime /dev/vda /.boxledger/image
+$bb mkdir -p /run/boxledger
 exec $bb init
 `,
   /** An agent that was told to end has said so: the machine ends too, its disk written out whole. Any other is started again. */
@@ -63,7 +65,6 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 bb=${guestDirectory}/busybox
 echo -900 > /proc/self/oom_score_adj
 cd /
-$bb mkdir -p /run/boxledger
 ${guestDirectory}/node --jitless ${guestDirectory}/agent.cjs --port ${guestPortName}
 if [ -e /run/boxledger/ended ]; then
   $bb sync
@@ -71,28 +72,6 @@ if [ -e /run/boxledger/ended ]; then
   $bb reboot -f
 fi
 $bb sleep 1
-`,
-  /**
-   * Makes the machine the box's: its clock and random numbers first, by what comes on standard input (see set-machine.ts);
-   * then the box's own disk is put above the image, and becomes the root of everything that runs.
-   */
-  configure: `#!/bin/sh
-set -e
-bb=${guestDirectory}/busybox
-${guestDirectory}/set-machine
-[ ! -d /run/boxledger/disk ] || exit 0
-cd /.boxledger
-$bb mount -t ext4 -o ro,noatime /dev/vda image
-$bb mount -t ext4 -o noatime,noinit_itable /dev/vdb disk
-$bb mkdir -p disk/upper disk/work
-$bb mount -t overlay -o noatime,lowerdir=image,upperdir=disk/upper,workdir=disk/work box root
-cd root
-for point in proc sys dev run tmp; do $bb mount --move /$point $point; done
-$bb mkdir -p run/boxledger/disk
-$bb mount --move /.boxledger/disk run/boxledger/disk
-$bb pivot_root . .boxledger/old
-cd /
-$bb umount -l /.boxledger/old
 `,
 };
 

@@ -15,7 +15,7 @@ import { BoxledgerError } from '../../../kernel/errors.ts';
 import { isThere } from '../../supervised/files.ts';
 import { runTool } from '../tools.ts';
 import { guestDirectory, guestFiles, inittab, mountPoints } from './guest-files.ts';
-import { setMachineProgram } from './set-machine.ts';
+import { machinePrograms } from './machine-programs.ts';
 
 export interface RootInputs {
   /** Static; all of userland where there is nothing else, and what a machine comes up with in any case. */
@@ -36,12 +36,10 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   await program(inputs.busyboxPath, join(own, 'busybox'));
   await copyFile(inputs.agentPath, join(own, 'agent.cjs'));
   await bringNode(own, inputs.nodePath);
-  for (const [name, text] of Object.entries(guestFiles)) {
-    await writeFile(join(own, name), text);
+  for (const [name, content] of Object.entries({ ...guestFiles, ...machinePrograms })) {
+    await writeFile(join(own, name), content);
     await chmod(join(own, name), 0o755);
   }
-  await writeFile(join(own, 'set-machine'), setMachineProgram());
-  await chmod(join(own, 'set-machine'), 0o755);
   // busybox's init reads it before it does anything else.
   await mkdir(join(tree, 'etc'), { recursive: true });
   await writeFile(join(tree, 'etc/inittab'), inittab);

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { chmod, chown, mkdir } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BoxledgerError } from '../../kernel/errors.ts';
+import type { Owner } from '../supervised/disk.ts';
+import { isThere, removeTree } from '../supervised/files.ts';
+import { inside } from './confined.ts';
+import { GuestLink } from './guest-link.ts';
+import { makeDisk, readDisk } from './layered-disk.ts';
+import { type MachineBase, machinePlan, templateFiles } from './machine-plan.ts';
+import { leaveMemoryOut, migrated, withMonitor } from './qmp.ts';
+import type { TemplateKey } from './templates.ts';
+
+export interface TemplateMaking {
+  readonly base: MachineBase;
+  readonly owner: Owner;
+  /** File of an empty disk. */
+  readonly blank: string;
+  /** Directory to work in, and a path to it that is short enough for sockets. */
+  readonly work: string;
+  readonly sockets: string;
+  /**
+   * Waits until the agent at that socket answers, and has it do once what every box will ask of it, so that machines which
+   * go on from here have done it before.
+   */
+  readonly warmUp: (socketPath: string, signal: AbortSignal) => Promise<void>;
+}
+
+const timeLimitMs = 60_000;
+/** The agent looks every 10 ms whether its host has gone; one that goes on has to have seen that. */
+const hostGoneMs = 100;
+
+/** Boots a machine of nobody's, up to where a box would begin, and keeps its memory and state in the directory. */
+export const makeTemplate = async (
+  { base, owner, blank, work, sockets, warmUp }: TemplateMaking,
+  { image, options }: TemplateKey,
+  directory: string,
+): Promise<void> => {
+  await removeTree(work);
+  const [disk, guest] = [join(work, 'disk'), join(work, 'guest')];
+  await mkdir(work, { mode: 0o711 });
+  await makeDisk(disk, image.digest, blank, owner);
+  await mkdir(guest, { mode: 0o700 });
+  for (const path of [guest, directory]) if (owner !== undefined) await chown(path, owner, owner);
+  const { active } = await readDisk(disk);
+  const machine = { boxId: 'template', nonce: '0'.repeat(16), options, disk, attempt: { guest }, active };
+  const template = { directory, use: 'make' } as const;
+  const plan = machinePlan(base, { ...machine, image: image.directory, template });
+  const qemu = spawn(plan.wrapper[0] ?? 'false', [...plan.wrapper.slice(1), ...plan.program], {
+    cwd: '/',
+    env: { PATH: process.env['PATH'] ?? '', ...plan.env },
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const signal = AbortSignal.timeout(timeLimitMs);
+  try {
+    const socket = (name: string) => join(sockets, 'guest', name);
+    await comesUp(qemu, socket('qmp.sock'), signal);
+    await useOnce(socket('agent.sock'), join(sockets, 'guest.sock'), (path) => warmUp(path, signal));
+    const stateIn = base.confined ? inside.guest : guest;
+    await keepState(join(sockets, 'guest'), stateIn, join(directory, templateFiles.state), signal);
+  } finally {
+    qemu.kill('SIGKILL');
+    await removeTree(work);
+  }
+  if (owner !== undefined) await chown(directory, 0, 0);
+  // Those that go on from it open it as if to write.
+  await chmod(join(directory, templateFiles.memory), owner === undefined ? 0o600 : 0o666);
+  if (owner !== undefined) await chown(join(directory, templateFiles.memory), 0, 0);
+};
+
+const comesUp = async (qemu: ChildProcess, monitor: string, signal: AbortSignal): Promise<void> => {
+  let said = '';
+  qemu.stderr?.on('data', (chunk: Buffer) => {
+    said = `${said}${chunk}`.slice(-1_000);
+  });
+  while (!(await isThere(monitor))) {
+    signal.throwIfAborted();
+    if (qemu.exitCode !== null || qemu.signalCode !== null)
+      throw new BoxledgerError('Internal', `the machine for a template ended: ${said}`);
+    await delay(20);
+  }
+};
+
+const useOnce = async (
+  port: string,
+  socket: string,
+  use: (socketPath: string) => Promise<void>,
+): Promise<void> => {
+  const link = new GuestLink(port, socket);
+  try {
+    await use(socket);
+  } finally {
+    link.close();
+  }
+  await delay(hostGoneMs);
+};
+
+/** Stops the machine for good, and writes its state to the file; its memory is one already. */
+const keepState = async (
+  guest: string,
+  guestInside: string,
+  file: string,
+  signal: AbortSignal,
+): Promise<void> => {
+  const server = createServer();
+  const path = join(guest, 'state.sock');
+  server.listen(path);
+  await once(server, 'listening');
+  await chmod(path, 0o666);
+  try {
+    const came = once(server, 'connection', { signal }) as Promise<[Socket]>; // a server's event has one
+    await withMonitor(join(guest, 'qmp.sock'), async (ask) => {
+      await ask('stop');
+      await leaveMemoryOut(ask);
+      await ask('migrate', { uri: `unix:${join(guestInside, 'state.sock')}` });
+      const [socket] = await came;
+      await Promise.all([pipeline(socket, createWriteStream(file), { signal }), migrated(ask)]);
+    });
+  } finally {
+    server.close();
+  }
+};
