@@ -48,7 +48,7 @@ const createDriver = (
 };
 
 /** What the first exec of a box does, so that the agent of a machine which goes on from here has done it. */
-const warmUp = async (socketPath: string, signal: AbortSignal): Promise<void> => {
+export const warmUp = async (socketPath: string, signal: AbortSignal): Promise<void> => {
   const guest = connectGuest(`unix:${socketPath}`);
   try {
     await guest.ping(signal);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
 import type { BoxId } from '../../src/kernel/ids.ts';
-import { chunksOf, forge, manifestInput } from '../drivers/support/forged-archive.ts';
+import { chunksOf, manifestInput } from '../drivers/support/forged-archive.ts';
 import { hostileArchives } from '../drivers/support/hostile-archives.ts';
 import { never, newBoxId, newExportId, newSnapshotId, specOf, unhurried } from '../drivers/support/spec.ts';
 import type { DriverHarness } from './driver.ts';
@@ -36,13 +36,14 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       const figures = await driver.exportDisk(from, id, manifestInput, unhurried);
       return { from, id, figures, bytes: await bytesOf(await driver.openExport(id)) };
     };
+    const sizeOf = (bytes: number) => harness.traits.sizeOf(bytes);
     const fileOf = (id: BoxId) => harness.readDisk(id, 'file');
 
     test('a snapshot keeps the disk as it was, and a restore brings it back', async () => {
       const id = await boxWith('before');
       const kept = newSnapshotId();
       const made = await driver.snapshotDisk(id, kept, unhurried);
-      expect(made).toEqual({ copy: expect.stringMatching(/^(reflink|copy)$/), sizeBytes: 6 });
+      expect(made).toEqual({ copy: expect.stringMatching(/^(reflink|copy)$/), sizeBytes: sizeOf(6) });
       await harness.writeDisk(id, 'file', 'after');
       await harness.writeDisk(id, 'more', 'of it');
       expect(await driver.restoreDisk(id, kept, unhurried)).toEqual(made);
@@ -118,7 +119,7 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       const from = await snapshotOf(await boxWith('original'));
       const to = newBoxId();
       const made = await driver.cloneDisk(from, to, unhurried);
-      expect(made.sizeBytes).toBe(8);
+      expect(made.sizeBytes).toEqual(sizeOf(8));
       expect(await driver.observe(to)).toEqual({ kind: 'absent' });
       expect(await driver.list()).toContain(to);
       await harness.writeDisk(to, 'file', 'clone');
@@ -143,13 +144,13 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       const AlreadyExists = expect.objectContaining({ code: 'AlreadyExists' });
       const [booted, cloned, imported] = [await boxWith('mine'), newBoxId(), newBoxId()];
       await driver.cloneDisk(from, cloned, unhurried);
-      await driver.importDisk(imported, chunksOf(await forge()), unhurried);
+      await driver.importDisk(imported, chunksOf(await harness.traits.archive()), unhurried);
       for (const id of [booted, cloned, imported])
         await expect(driver.cloneDisk(other, id, unhurried)).rejects.toEqual(AlreadyExists);
       for (const id of [booted, cloned])
-        await expect(driver.importDisk(id, chunksOf(await forge()), unhurried)).rejects.toEqual(
-          AlreadyExists,
-        );
+        await expect(
+          driver.importDisk(id, chunksOf(await harness.traits.archive()), unhurried),
+        ).rejects.toEqual(AlreadyExists);
       expect(await Promise.all([booted, cloned, imported].map(fileOf))).toEqual(['mine', 'one', 'hello']);
     });
 
@@ -169,8 +170,8 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       expect(made).toMatchObject({
         archiveBytes: bytes.length,
         sha256: figures.sha256,
-        sizeBytes: 7,
-        manifest: { formatVersion: 1, ...manifestInput, image: null },
+        sizeBytes: sizeOf(7),
+        manifest: { formatVersion: 1, ...manifestInput, image: harness.traits.image },
       });
       expect(await fileOf(to)).toBe('carried');
       const read = () => {
@@ -201,9 +202,9 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       const told: unknown[] = [];
       const work = { signal: never, onProgress: (done: unknown) => void told.push(done) };
       await driver.restoreDisk(from.boxId, from.snapshotId, work);
-      expect(told.at(-1)).toEqual({ bytes: 10, totalBytes: 10 });
+      expect(told.at(-1)).toEqual({ bytes: sizeOf(10), totalBytes: sizeOf(10) });
       await driver.exportDisk(from, newExportId(), manifestInput, work);
-      expect(told.at(-1)).toEqual({ bytes: 10, totalBytes: 10 });
+      expect(told.at(-1)).toEqual({ bytes: sizeOf(10), totalBytes: sizeOf(10) });
     });
 
     test('work that was aborted before it began throws the reason and leaves nothing', async () => {
@@ -215,7 +216,9 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       await expect(driver.restoreDisk(from.boxId, from.snapshotId, work)).rejects.toBe(reason);
       await expect(driver.cloneDisk(from, to, work)).rejects.toBe(reason);
       await expect(driver.exportDisk(from, out, manifestInput, work)).rejects.toBe(reason);
-      await expect(driver.importDisk(to, chunksOf(await forge()), work)).rejects.toBe(reason);
+      await expect(driver.importDisk(to, chunksOf(await harness.traits.archive()), work)).rejects.toBe(
+        reason,
+      );
       expect(await driver.listSnapshots(from.boxId)).toEqual([from.snapshotId]);
       expect(await driver.list()).not.toContain(to);
       expect(await driver.listExports()).not.toContain(out);
@@ -225,7 +228,7 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
     test('an import whose archive falls silent can be aborted', async () => {
       const stop = new AbortController();
       const reason = new Error('waited enough');
-      const archive = await forge();
+      const archive = await harness.traits.archive();
       const silent = async function* () {
         yield archive.subarray(0, 30);
         setImmediate(() => stop.abort(reason));
@@ -240,10 +243,11 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
       const { bytes } = await exported('0123456789');
       const to = newBoxId();
       const work = { signal: never, maxBytes: 9 };
+      const enough = harness.traits.archiveBytesOf(10);
       await expect(driver.importDisk(to, chunksOf(bytes), work)).rejects.toMatchObject({
         code: 'InvalidArgument',
       });
-      expect(await driver.importDisk(to, chunksOf(bytes), { ...work, maxBytes: 10 })).toBeDefined();
+      expect(await driver.importDisk(to, chunksOf(bytes), { ...work, maxBytes: enough })).toBeDefined();
     });
 
     test('no archive with anything wrong in it makes a box', async () => {
@@ -259,7 +263,7 @@ export const driverDisksContract = (name: string, open: () => Promise<DriverHarn
         expect({ wrong, boxes: await driver.list() }).not.toMatchObject({
           boxes: expect.arrayContaining([to]),
         });
-        await driver.importDisk(to, chunksOf(await forge()), unhurried);
+        await driver.importDisk(to, chunksOf(await harness.traits.archive()), unhurried);
         expect(await driver.diskOrigin(to)).toMatchObject({ kind: 'import' });
         expect(await fileOf(to)).toBe('hello');
         await driver.removeDisk(to);

@@ -1,14 +1,41 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Driver } from '../../src/drivers/driver.ts';
-import type { ProcessIdentity } from '../../src/events/process.ts';
+import type { Exit, ProcessIdentity } from '../../src/events/process.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import type { BoxId } from '../../src/kernel/ids.ts';
+import { forge } from '../drivers/support/forged-archive.ts';
 import { never, newBoxId, specOf } from '../drivers/support/spec.ts';
 import { untilValue } from '../support/eventually.ts';
+
+/** What of a box is not alike for all drivers. */
+export interface BoxTraits {
+  /** How a box ends that ends by itself with that code, or that was asked to. */
+  exitOf(code: number): Exit;
+  readonly terminated: Exit;
+  /** What a disk with so many bytes in files comes to; a matcher, where more than those is on it. */
+  sizeOf(bytes: number): unknown;
+  /** Bytes in the archive of such a disk, at most. */
+  archiveBytesOf(bytes: number): number;
+  /** Of boxes' disks: a digest as a matcher, or null. */
+  readonly image: unknown;
+  /** Of a disk with a file `file` that holds `hello`. */
+  archive(): Promise<Buffer>;
+}
+
+/** Of boxes that are processes, and whose disks are their files. */
+export const processTraits: BoxTraits = {
+  exitOf: (code) => ({ kind: 'code', code }),
+  terminated: { kind: 'signal', signal: 'SIGTERM' },
+  sizeOf: (bytes) => bytes,
+  archiveBytesOf: (bytes) => bytes,
+  image: null,
+  archive: forge,
+};
 
 /** A driver, and the hands that a test needs on its world. */
 export interface DriverHarness {
   readonly driver: Driver;
+  readonly traits: BoxTraits;
   /** Another instance on the same host and directory, as after a restart of the service. */
   another(): Promise<Driver>;
   /** Lets the box's program exit with that code by itself. */
@@ -93,7 +120,7 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
       const { id, process } = await bootNew();
       const live = driver.ended(id, process, never);
       await harness.exitByItself(id, 7);
-      const exit = { kind: 'code', code: 7 };
+      const exit = harness.traits.exitOf(7);
       expect(await live).toEqual(exit);
       const later = await harness.another();
       expect(await later.observe(id)).toEqual({ kind: 'ended', generation: 1, exit });
@@ -139,7 +166,7 @@ export const driverContract = (name: string, open: () => Promise<DriverHarness>)
     test('asked to end, the box ends by SIGTERM; asking again is success', async () => {
       const { id, process } = await bootNew();
       await driver.terminate(id, process);
-      expect(await driver.ended(id, process, never)).toEqual({ kind: 'signal', signal: 'SIGTERM' });
+      expect(await driver.ended(id, process, never)).toEqual(harness.traits.terminated);
       await driver.terminate(id, process);
       await driver.kill(id);
       expect(await harness.leavings(id)).toEqual([]);

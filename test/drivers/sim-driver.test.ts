@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { createSimDriver } from '../../src/drivers/sim-driver.ts';
 import { SimWorld } from '../../src/drivers/sim-world.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
-import { type DriverHarness, driverContract } from '../contract/driver.ts';
+import { type DriverHarness, driverContract, processTraits } from '../contract/driver.ts';
 import { driverDisksContract } from '../contract/driver-disks.ts';
 import { never, newBoxId, specOf } from './support/spec.ts';
 
@@ -14,6 +14,7 @@ const openSimHarness = async (): Promise<DriverHarness> => {
   const driver = createSimDriver({ world });
   return {
     driver,
+    traits: processTraits,
     another: async () => createSimDriver({ world }),
     exitByItself: async (box, code) => driver.exit(box, { kind: 'code', code }),
     writeDisk: async (box, name, text) => world.set(box, { disk: { ...world.get(box).disk, [name]: text } }),

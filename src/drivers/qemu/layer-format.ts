@@ -27,8 +27,9 @@ export const layerFormat = ({ owner, images, switchTo }: LayerContext): DiskForm
     await keepDisk(disk, to, owner, (active) => switchTo(boxId, active));
     return 'reflink';
   },
-  copy: async (from, to) => {
+  copy: async (from, to, totalBytes, { onProgress }) => {
     await copyDisk(from, to, owner);
+    if (totalBytes !== null) onProgress?.({ bytes: totalBytes, totalBytes });
     return 'reflink';
   },
   measure: bytesOf,

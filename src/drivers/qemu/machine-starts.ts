@@ -34,10 +34,6 @@ export class MachineStarts {
     this.#options = options;
   }
 
-  async setUp(): Promise<void> {
-    await this.#options.templates?.setUp();
-  }
-
   async launch({ boxId, options }: BootSpec, box: BoxLayout, { nonce }: BootRecord): Promise<LaunchPlan> {
     const { base, images, owner, templates } = this.#options;
     const disk = await settleDisk(box.disk, owner);

@@ -3,14 +3,14 @@ import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
-import type { BootSpec, Driver } from '../driver.ts';
+import type { BootSpec, Driver, Isolation } from '../driver.ts';
 import type { BootStep } from '../supervised/boot.ts';
-import { findCgroups } from '../supervised/cgroup.ts';
-import { ownerOf } from '../supervised/disk.ts';
+import { type CgroupHost, findCgroups } from '../supervised/cgroup.ts';
+import { type Owner, ownerOf } from '../supervised/disk.ts';
 import type { DiskStep } from '../supervised/disk-context.ts';
 import { asBoxledgerError } from '../supervised/errno-error.ts';
 import { installFile } from '../supervised/install.ts';
-import { layoutOf } from '../supervised/layout.ts';
+import { type Layout, layoutOf } from '../supervised/layout.ts';
 import { shim } from '../supervised/shim.ts';
 import { socketRoot } from '../supervised/socket-root.ts';
 import { stage } from '../supervised/stage.ts';
@@ -22,7 +22,7 @@ import { ImageStore } from './image/image-store.ts';
 import { layerFormat } from './layer-format.ts';
 import { makeDisk } from './layered-disk.ts';
 import { MachineControls } from './machine-controls.ts';
-import { machineMemoryMinMib } from './machine-plan.ts';
+import { type MachineBase, machineMemoryMinMib } from './machine-plan.ts';
 import { hostKey, MachineStarts } from './machine-starts.ts';
 import { makeTemplate, type TemplateMaking } from './make-template.ts';
 import { Templates } from './templates.ts';
@@ -53,78 +53,35 @@ const overheadMib = 192;
  */
 export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driver> => {
   try {
-    const serviceIsRoot = process.getuid?.() === 0;
-    const mode = serviceIsRoot ? 0o711 : 0o700;
-    await mkdir(join(options.dataDir, 'run'), { recursive: true, mode });
-    const dataDir = await realpath(options.dataDir);
-    const layout = layoutOf(dataDir);
-    await mkdir(layout.boxes, { recursive: true, mode });
-    await mkdir(layout.scripts, { recursive: true, mode });
-    const [confinement, accelerator, cgroups, blank] = await Promise.all([
-      confinementOf(options.confined),
-      chooseAccelerator(options.accelerator ?? 'auto'),
-      findCgroups(),
-      blankDisk(dataDir),
-    ]);
-    const script = (name: string, text: string) => installFile(layout.scripts, name, 'sh', Buffer.from(text));
-    const base = {
-      serviceIsRoot,
-      accelerator,
-      confined: confinement.confined,
-      stage: await script('stage', stage),
-      tscKhz: await tscKhz(),
-    };
-    const owner = ownerOf(serviceIsRoot);
-    const images = new ImageStore(dataDir);
+    const host = await examine(options);
+    const { layout, base, owner, images } = host;
     const sockets = socketRoot(layout);
-    const { warmUp } = options;
-    const [work, socketsOfWork] = [join(layout.run, 'template'), join(sockets, 'template')];
-    const making = { base, owner, blank, work, sockets: socketsOfWork };
-    const starts = new MachineStarts({
-      base,
-      images,
-      owner,
-      templates:
-        warmUp &&
-        new Templates({
-          dataDir,
-          host: await hostKey(base),
-          make: (key, directory) => makeTemplate({ ...making, warmUp }, key, directory),
-          failed: options.templateFailed ?? (() => undefined),
-        }),
+    const starts: MachineStarts = new MachineStarts({
+      ...{ base, images, owner },
+      templates: await templatesOf(options, host, sockets),
       goOn: (boxId) => controls.goOn(boxId),
     });
     const controls = new MachineControls(sockets, (boxId) => starts.answered(boxId));
-    await starts.setUp();
     const passed = options.passed ?? (() => undefined);
     const driver = new SupervisedDriver({
       kind: 'qemu',
-      layout,
-      isolation: isolationOf(confinement, accelerator, serviceIsRoot, cgroups),
+      ...{ layout, controls, passed },
+      isolation: host.isolation,
       guestSocket: (boxId) => join(sockets, boxId, 'guest.sock'),
       identity: ({ boxId, name }) => ({ hostname: name, machineId: machineIdOf(boxId) }),
-      controls,
       format: layerFormat({ owner, images, switchTo: (boxId, active) => controls.switchTo(boxId, active) }),
-      passed,
       notCleared: options.notCleared ?? (() => undefined),
       boot: {
         mode: 'qemu',
-        shim: await script('shim', shim),
-        cgroups,
+        ...{ owner, overheadMib, passed, shim: host.shim, cgroups: host.cgroups },
         sockets: ['agent.sock', 'qmp.sock'],
-        overheadMib,
-        owner,
-        directoryMode: confinement.confined ? 0o700 : mode,
-        makeDisk: async (path, spec) => {
-          refuseSmall(spec);
-          await makeDisk(path, (await imageForNew(images)).digest, blank, owner);
-        },
+        directoryMode: base.confined ? 0o700 : directoryMode,
+        makeDisk: async (path) => makeDisk(path, (await imageForNew(images)).digest, host.blank, owner),
         launch: async (spec, box, record) => {
           refuseSmall(spec);
           return starts.launch(spec, box, record);
         },
         started: ({ boxId }) => starts.started(boxId),
-        passed,
       },
       otherwise: ({ boxId }) => starts.otherwise(boxId),
     });
@@ -133,6 +90,67 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
   } catch (error) {
     throw asBoxledgerError(error, 'cannot set the qemu driver up');
   }
+};
+
+/** Root's machines, as another user, may have to go through these; what is in them is shut to everybody else. */
+const directoryMode = process.getuid?.() === 0 ? 0o711 : 0o700;
+
+interface HostOfMachines {
+  readonly layout: Layout;
+  readonly base: MachineBase;
+  readonly owner: Owner;
+  readonly images: ImageStore;
+  readonly cgroups: CgroupHost;
+  readonly isolation: Isolation;
+  /** Paths of the shim, and of an empty disk. */
+  readonly shim: string;
+  readonly blank: string;
+}
+
+/** Makes the directories, and finds out what this host has for machines. */
+const examine = async (options: QemuDriverOptions): Promise<HostOfMachines> => {
+  await mkdir(join(options.dataDir, 'run'), { recursive: true, mode: directoryMode });
+  const dataDir = await realpath(options.dataDir);
+  const layout = layoutOf(dataDir);
+  for (const directory of [layout.boxes, layout.scripts])
+    await mkdir(directory, { recursive: true, mode: directoryMode });
+  const confinement = await confinementOf(options.confined);
+  const accelerator = await chooseAccelerator(options.accelerator ?? 'auto');
+  const cgroups = await findCgroups();
+  const serviceIsRoot = process.getuid?.() === 0;
+  const script = (name: string, text: string) => installFile(layout.scripts, name, 'sh', Buffer.from(text));
+  return {
+    layout,
+    base: {
+      ...{ serviceIsRoot, accelerator, confined: confinement.confined },
+      stage: await script('stage', stage),
+      tscKhz: await tscKhz(),
+    },
+    owner: ownerOf(serviceIsRoot),
+    images: new ImageStore(dataDir),
+    cgroups,
+    isolation: isolationOf(confinement, accelerator, serviceIsRoot, cgroups),
+    shim: await script('shim', shim),
+    blank: await blankDisk(dataDir),
+  };
+};
+
+const templatesOf = async (
+  { dataDir, warmUp, templateFailed }: QemuDriverOptions,
+  { base, owner, blank, layout }: HostOfMachines,
+  sockets: string,
+): Promise<Templates | undefined> => {
+  if (warmUp === undefined) return undefined;
+  const [work, socketsOfWork] = [join(layout.run, 'template'), join(sockets, 'template')];
+  const making = { base, owner, blank, work, sockets: socketsOfWork, warmUp };
+  const templates = new Templates({
+    dataDir,
+    host: await hostKey(base),
+    make: (key, directory) => makeTemplate(making, key, directory),
+    failed: templateFailed ?? (() => undefined),
+  });
+  await templates.setUp();
+  return templates;
 };
 
 const imageForNew = async (images: ImageStore) => {

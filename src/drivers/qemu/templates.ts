@@ -62,17 +62,17 @@ export class Templates {
       if (!namePattern.test(name)) await removeTree(join(this.#directory, name));
   }
 
-  /** Directory of one that can be used now. Undefined: there is none, or nobody has looked yet whether it is good. */
+  /** Directory of one that can be used. Undefined: there is none. What nobody has looked at yet is looked at first. */
   async find(key: TemplateKey): Promise<string | undefined> {
     const name = this.#nameOf(key);
-    const changed = await lastChange(join(this.#directory, name));
+    const directory = join(this.#directory, name);
+    const changed = await lastChange(directory);
     if (changed === undefined) return undefined;
-    if (this.#good.get(name) === changed) return join(this.#directory, name);
-    await this.#check(name);
-    return undefined;
+    if (this.#good.get(name) !== changed) await this.#check(name);
+    return this.#good.get(name) === changed ? directory : undefined;
   }
 
-  /** Sees to it that there will be one, or that one is looked at. Takes no time of the caller's. */
+  /** Sees to it that there will be one. Takes no time of the caller's. */
   want(key: TemplateKey): void {
     const name = this.#nameOf(key);
     if (this.#wanted.has(name)) return;
@@ -80,7 +80,6 @@ export class Templates {
     this.#making = this.#making
       .then(async () => {
         if ((await lastChange(join(this.#directory, name))) === undefined) await this.#make(key, name);
-        else await this.#check(name);
       })
       .catch((error: unknown) => this.#options.failed(error))
       .finally(() => this.#wanted.delete(name));
@@ -137,6 +136,7 @@ export class Templates {
       if (changed !== undefined) this.#good.set(name, changed);
       return;
     }
+    this.#good.delete(name);
     await removeTree(directory);
     throw new Error(`template ${name} was not what it had been, and is made anew`);
   }

@@ -16,7 +16,7 @@ export const manifestInput: ArchiveManifestInput = {
 
 export interface ForgedEntry extends Partial<EntryHead> {
   readonly path: string;
-  readonly content?: string;
+  readonly content?: string | Buffer;
   /** What the checksums say of it in place of the truth; null: nothing. */
   readonly checksum?: string | null;
   /** Changes its finished header block. */
@@ -98,7 +98,8 @@ const entryOf = (entry: ForgedEntry): Buffer => {
       148,
     );
   }
-  const content = Buffer.from(entry.content ?? '');
+  const { content: given = '' } = entry;
+  const content = typeof given === 'string' ? Buffer.from(given) : given;
   return Buffer.concat([head, content, padding(content.length)]);
 };
 

@@ -11,7 +11,7 @@ import { findCgroups } from '../../../src/drivers/supervised/cgroup.ts';
 import { BoxledgerError } from '../../../src/kernel/errors.ts';
 import type { BoxId } from '../../../src/kernel/ids.ts';
 import { readIfThere } from '../../../src/os/files.ts';
-import type { DriverHarness } from '../../contract/driver.ts';
+import { type DriverHarness, processTraits } from '../../contract/driver.ts';
 import { askAgent } from './stand-in.ts';
 
 export const standInAgent = fileURLToPath(new URL('stand-in-agent.cjs', import.meta.url));
@@ -67,6 +67,7 @@ export const openProcessHarness = async (
   const ask = <Value>(box: BoxId, expression: string) => askAgent<Value>(driver, box, expression);
   return {
     driver,
+    traits: processTraits,
     dataDir,
     ask,
     boot: driver.boot.bind(driver),

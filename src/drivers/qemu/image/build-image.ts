@@ -66,7 +66,7 @@ const unpackKernel = async (work: string, given: string | undefined): Promise<Ke
 };
 
 /** Into the directory; nothing is installed. */
-const fetchKernel = async (work: string): Promise<string> => {
+export const fetchKernel = async (work: string): Promise<string> => {
   const meta = 'linux-image-cloud-amd64';
   const depends = await runTool('apt-cache', ['depends', meta]);
   const name = /Depends: (linux-image-\S+-cloud-amd64)/.exec(depends)?.[1];

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import canonicalize from 'canonicalize';
@@ -77,12 +77,17 @@ export class ImageStore {
         throw damaged(digest, name);
   }
 
-  /** An empty directory to make an image in; `keep` takes it over. */
+  /** An empty directory to make an image in; `keep` takes it over. What an earlier one left that died goes. */
   async stage(): Promise<string> {
-    const staging = join(this.#directory, 'staging');
-    await removeTree(staging);
-    await mkdir(staging, { recursive: true, mode: 0o755 });
-    return staging;
+    await mkdir(this.#directory, { recursive: true, mode: 0o755 });
+    for (const name of await readdir(this.#directory)) {
+      const path = join(this.#directory, name);
+      if (name.startsWith(stagingPrefix) && Date.now() - (await stat(path)).mtimeMs > abandonedMs)
+        await removeTree(path);
+    }
+    const staged = await mkdtemp(join(this.#directory, stagingPrefix));
+    await chmod(staged, 0o755);
+    return staged;
   }
 
   /** Gives the staged image its name, and lets new boxes be made of it. There already: success. */
@@ -110,6 +115,10 @@ export class ImageStore {
     await removeTree(doomed);
   }
 }
+
+const stagingPrefix = 'staging-';
+/** No build takes as long. */
+const abandonedMs = 3_600_000;
 
 const digestOf = (record: ImageRecord): string =>
   `sha256-${createHash('sha256')
