@@ -5,6 +5,7 @@ import {
   lstat,
   mkdir,
   readdir,
+  readFile,
   realpath,
   stat,
   symlink,
@@ -33,6 +34,7 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   for (const point of mountPoints) await mkdir(join(tree, point), { recursive: true });
   const own = join(tree, guestDirectory);
   await mkdir(join(own, 'lib'), { recursive: true });
+  await refuseDynamic(inputs.busyboxPath);
   await program(inputs.busyboxPath, join(own, 'busybox'));
   await copyFile(inputs.agentPath, join(own, 'agent.cjs'));
   await bringNode(own, inputs.nodePath);
@@ -44,6 +46,14 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   await mkdir(join(tree, 'etc'), { recursive: true });
   await writeFile(join(tree, 'etc/inittab'), inittab);
   if (inputs.from === undefined) await linkApplets(tree, inputs.busyboxPath);
+};
+
+/** A machine comes up with nothing else. */
+const refuseDynamic = async (busyboxPath: string): Promise<void> => {
+  if (!(await readFile(busyboxPath)).includes(loader)) return;
+  throw new BoxledgerError('Unsupported', `${busyboxPath} needs libraries`, {
+    help: 'Install the one that needs none; on Debian: apt-get install busybox-static',
+  });
 };
 
 const takeOver = async (tree: string, from: string): Promise<void> => {

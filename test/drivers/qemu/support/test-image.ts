@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describe } from 'vitest';
 import { buildImage, fetchKernel } from '../../../../src/drivers/qemu/image/build-image.ts';
 import { findTool } from '../../../../src/drivers/qemu/tools.ts';
 import { BoxledgerError } from '../../../../src/kernel/errors.ts';
@@ -17,8 +18,14 @@ export const imageInputs = async () => ({
   kernelPackage: await cachedKernel(),
 });
 
-/** Why this machine runs no machines; undefined: it does. */
-export const problemOfMachines = async (): Promise<string | undefined> => {
+/** A suite that is left out, and says why, where no machine runs. */
+export const describeMachines = async (name: string, suite: () => void): Promise<void> => {
+  const problem = await problemOfMachines();
+  describe.skipIf(problem !== undefined)(problem === undefined ? name : `${name} (${problem})`, suite);
+};
+
+/** Why this host runs no machines; undefined: it does. */
+const problemOfMachines = async (): Promise<string | undefined> => {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'needs Linux on x86-64';
   try {
     for (const tool of ['qemu-system-x86_64', 'qemu-img', 'mkfs.ext4', 'debugfs', 'busybox', 'lz4'] as const)
