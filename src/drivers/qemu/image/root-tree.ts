@@ -50,10 +50,17 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
 
 /** A machine comes up with nothing else. */
 const refuseDynamic = async (busyboxPath: string): Promise<void> => {
-  if (!(await readFile(busyboxPath)).includes(loader)) return;
+  if (!hasInterpreter(await readFile(busyboxPath))) return;
   throw new BoxledgerError('Unsupported', `${busyboxPath} needs libraries`, {
     help: 'Install the one that needs none; on Debian: apt-get install busybox-static',
   });
+};
+
+/** Whether an ELF file of 64 bits has to be loaded by another program (elf(5): PT_INTERP). */
+const hasInterpreter = (elf: Buffer): boolean => {
+  const [at, bytes, count] = [Number(elf.readBigUInt64LE(32)), elf.readUInt16LE(54), elf.readUInt16LE(56)];
+  const types = Array.from({ length: count }, (_, index) => elf.readUInt32LE(at + index * bytes));
+  return types.includes(3);
 };
 
 const takeOver = async (tree: string, from: string): Promise<void> => {
