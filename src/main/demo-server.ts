@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const bin = fileURLToPath(new URL('../../bin/boxledger.mjs', import.meta.url));
 
@@ -9,6 +10,13 @@ export interface DemoServer {
   readonly address: string;
   stop(): Promise<void>;
 }
+
+/** `boxledger image build` as any user would run it; gives the image's digest. */
+export const buildDemoImage = async (dataDir: string): Promise<string> => {
+  const args = [bin, 'image', 'build', '--data-dir', dataDir];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: withoutServices() });
+  return stdout.trim();
+};
 
 /** `boxledger serve` as any user would run it, on a port of the system's choice. What it says on stderr passes through. */
 export const startDemoServer = async (dataDir: string, options: readonly string[]): Promise<DemoServer> => {

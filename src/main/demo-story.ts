@@ -36,6 +36,7 @@ export const liveABoxesLife = async (client: Client, say: Say, printed: Printed)
 
   step('exec: a program in the box');
   await run(['node', '-e', program]);
+  await run(['uname', '-a']);
 
   step('copy a file in, read it inside, copy it out');
   await client.copyIn(boxId, '.', Readable.from([archiveOf('note.txt', words)]));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, connect } from '../sdk/client.ts';
 import { auditLog } from './demo-audit.ts';
-import { startDemoServer } from './demo-server.ts';
+import { buildDemoImage, startDemoServer } from './demo-server.ts';
 import { liveABoxesLife, type Printed } from './demo-story.ts';
 import { verifyHistory } from './demo-verify.ts';
 
@@ -20,8 +20,14 @@ const demo = async (say: (line: string) => void, interrupted: Promise<never>): P
 
 /** The life, and whether the history read back from the log agrees with what the server says of the box. */
 const live = async (dataDir: string, say: (line: string) => void, interrupted: Promise<never>) => {
-  say(`Starting a server with embedded Postgres and the process driver in ${dataDir}`);
-  const server = await startDemoServer(dataDir, process.argv.slice(2));
+  const options = process.argv.slice(2);
+  const driver = options[options.indexOf('--driver') + 1] === 'qemu' ? 'qemu' : 'process';
+  if (driver === 'qemu') {
+    say('Building an image for machines …');
+    say(`    ${await buildDemoImage(dataDir)}`);
+  }
+  say(`Starting a server with embedded Postgres and the ${driver} driver in ${dataDir}`);
+  const server = await startDemoServer(dataDir, options);
   const client = connect({ address: server.address, actor: 'demo' });
   const printing = new AbortController();
   const events = printEvents(client, say, printing.signal);
