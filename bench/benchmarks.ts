@@ -7,9 +7,17 @@ import { benchLifecycle } from './lifecycle.ts';
 import { benchHeadLoad } from './load.ts';
 import { benchSize } from './size.ts';
 import { benchVerify } from './verify.ts';
+import { benchMachines } from './vm.ts';
+
+interface BenchmarkEntry {
+  readonly run: Benchmark;
+  readonly about: string;
+  /** Needs more than this repository brings: runs only when it is named. */
+  readonly byNameOnly?: boolean;
+}
 
 /** All benchmarks by name, in the order in which they run and are explained. */
-export const benchmarks: Readonly<Record<string, { readonly run: Benchmark; readonly about: string }>> = {
+export const benchmarks: Readonly<Record<string, BenchmarkEntry>> = {
   append: {
     run: benchAppend,
     about:
@@ -30,5 +38,10 @@ export const benchmarks: Readonly<Record<string, { readonly run: Benchmark; read
   size: {
     run: benchSize,
     about: 'what an event takes on disk with all indexes, after boxes have lived their lives',
+  },
+  vm: {
+    run: benchMachines,
+    about: 'machines of the qemu driver (docs/machines.md); only when it is named',
+    byNameOnly: true,
   },
 };

@@ -18,6 +18,11 @@ ${Object.entries(benchmarks)
   --json     one object instead of a table
 `;
 
+/** Those that run when none is named. */
+const unnamed = Object.entries(benchmarks).flatMap(([name, { byNameOnly }]) =>
+  byNameOnly === true ? [] : [name],
+);
+
 class UsageError extends Error {}
 
 const numberAbove0 = (flag: string, text: string): number => {
@@ -50,7 +55,7 @@ const parseCommandLine = () => {
     if (!Object.hasOwn(benchmarks, name))
       throw new UsageError(`there is no benchmark ${JSON.stringify(name)}`);
   return {
-    names: positionals.length > 0 ? positionals : Object.keys(benchmarks),
+    names: positionals.length > 0 ? positionals : unnamed,
     json: values.json,
     rounds: countAbove0('--rounds', values.rounds),
     seconds: numberAbove0('--seconds', values.seconds),

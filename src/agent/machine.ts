@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { promisify } from 'node:util';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { FileSystemFreezer } from './quiescence.ts';
 
@@ -15,16 +13,19 @@ export interface MachineIdentity {
   readonly machineId: string;
 }
 
+/** Programs of the machine's; what each takes, machine-programs.ts says. */
+type Program = 'configure' | 'set-clock' | 'freeze' | 'thaw';
+
 /** The machine that the agent has to itself. Its own programs lie below `directory`, and are not the box's to change. */
 export class Machine implements FileSystemFreezer {
   readonly #directory: string;
-  readonly #configuring: (input: Buffer) => Promise<void>;
+  /** Started before they are needed: that is the slowest part of what they do. */
+  readonly #waiting = new Map<Program, (input: Buffer) => Promise<number>>();
   #configured: Promise<void> | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
-    // Before it is needed: to start a program is the slowest part of becoming a box.
-    this.#configuring = this.#start('configure');
+    for (const program of ['configure', 'freeze', 'thaw'] as const) this.#prepare(program);
   }
 
   /** Once. Asked for again, only the clock is set. */
@@ -35,38 +36,33 @@ export class Machine implements FileSystemFreezer {
     if (!first) await this.setClock(identity.unixTimeMs);
   }
 
-  async #configure({ hostname: name, unixTimeMs, seed, machineId }: MachineIdentity): Promise<void> {
-    // Before anything that could draw a random number for the box.
-    await this.#configuring(settings(unixTimeMs, seed));
-    await writeFile('/proc/sys/kernel/hostname', name);
-    await writeFile('/etc/hostname', `${name}\n`);
-    await writeFile('/etc/machine-id', `${machineId}\n`);
-    if (hostname() !== name) throw new BoxledgerError('Internal', 'the machine did not take its name');
+  async #configure({ hostname, unixTimeMs, seed, machineId }: MachineIdentity): Promise<void> {
+    const name = Buffer.alloc(hostnameBytes);
+    name.write(hostname);
+    await this.#run(
+      'configure',
+      Buffer.concat([timeOf(unixTimeMs), seed, name, Buffer.from(`${machineId}\n`)]),
+    );
+    await writeFile('/etc/hostname', `${hostname}\n`);
   }
 
   /** Where it is off by more than a moment. */
   async setClock(unixTimeMs: number): Promise<void> {
-    if (Math.abs(Date.now() - unixTimeMs) < clockSlackMs) return;
-    await this.#start('set-clock')(settings(unixTimeMs));
+    if (Math.abs(Date.now() - unixTimeMs) >= clockSlackMs) await this.#run('set-clock', timeOf(unixTimeMs));
   }
 
+  /** Freezing flushes. */
   async freeze(): Promise<{ readonly frozen: boolean; readonly detail: string }> {
-    await this.#busybox('sync');
     try {
-      await this.#busybox('fsfreeze', '--freeze', disk);
+      await this.#run('freeze', Buffer.alloc(1));
+      return { frozen: true, detail: 'The file system was flushed and frozen.' };
     } catch (error) {
-      if (!isFrozenAlready(error))
-        return { frozen: false, detail: `The file system was flushed, but not frozen: ${messageOf(error)}` };
+      return { frozen: false, detail: `The file system was not frozen: ${(error as Error).message}` };
     }
-    return { frozen: true, detail: 'The file system was flushed and frozen (fsfreeze).' };
   }
 
-  async thaw(): Promise<void> {
-    try {
-      await this.#busybox('fsfreeze', '--unfreeze', disk);
-    } catch (error) {
-      if (!isThawedAlready(error)) throw error;
-    }
+  thaw(): Promise<void> {
+    return this.#run('thaw', Buffer.alloc(1));
   }
 
   /** The agent was told to end, and the machine is to end with it. Node would wait for the port, which is being read. */
@@ -76,46 +72,46 @@ export class Machine implements FileSystemFreezer {
     throw new Error('not reached');
   }
 
-  async #busybox(...args: readonly string[]): Promise<void> {
-    await promisify(execFile)(`${this.#directory}/busybox`, [...args]);
+  async #run(program: Program, input: Buffer): Promise<void> {
+    const go = this.#waiting.get(program) ?? this.#start(program);
+    this.#waiting.delete(program);
+    const code = await go(input);
+    // It can be asked for again but `configure`; not now, when somebody waits for an answer.
+    if (program === 'freeze' || program === 'thaw') setTimeout(() => this.#prepare(program), prepareAfterMs);
+    if (code !== 0)
+      throw new BoxledgerError('Internal', `${program} failed in the machine, at step ${code}`, {
+        details: { code },
+      });
   }
 
-  /** Starts a program of the machine's, which waits for its input; what is returned gives that, and waits for its end. */
-  #start(program: string): (input: Buffer) => Promise<void> {
-    const running = promisify(execFile)(`${this.#directory}/${program}`);
-    running.child.stdin?.on('error', () => undefined); // its exit code tells
-    running.catch(() => undefined); // told to whoever waits for its end
-    return async (input) => {
-      running.child.stdin?.end(input);
-      try {
-        await running;
-      } catch (error) {
-        throw new BoxledgerError('Internal', `${program} failed in the machine: ${messageOf(error)}`, {
-          details: { step: (error as { readonly code?: number | string }).code ?? null },
-        });
-      }
+  #prepare(program: Program): void {
+    if (!this.#waiting.has(program)) this.#waiting.set(program, this.#start(program));
+  }
+
+  /** Starts the program, which waits for its input; what is returned gives that, and its exit code, 255 for none. */
+  #start(program: Program): (input: Buffer) => Promise<number> {
+    const child = spawn(`${this.#directory}/${program}`, { stdio: ['pipe', 'ignore', 'ignore'] });
+    child.stdin.on('error', () => undefined); // its exit code tells
+    const exited = new Promise<number>((resolve) => {
+      child.once('exit', (code) => resolve(code ?? 255));
+      child.once('error', () => resolve(255));
+    });
+    return (input) => {
+      child.stdin.end(input);
+      return exited;
     };
   }
 }
 
-const disk = '/run/boxledger/disk';
 /** Whoever started the agent looks whether it is there. */
 const ended = '/run/boxledger/ended';
 const clockSlackMs = 500;
+const prepareAfterMs = 1_000;
+const hostnameBytes = 64;
 
-/** EBUSY and EINVAL, as fsfreeze(8) says them. */
-const isFrozenAlready = (error: unknown) => /resource busy/i.test(messageOf(error));
-const isThawedAlready = (error: unknown) => /invalid argument/i.test(messageOf(error));
-
-/** Clock, and random bytes for the kernel, as the program `set-machine` takes them. */
-const settings = (unixTimeMs: number, seed: Uint8Array = new Uint8Array()): Buffer => {
+const timeOf = (unixTimeMs: number): Buffer => {
   const time = Buffer.alloc(16);
   time.writeBigInt64LE(BigInt(Math.floor(unixTimeMs / 1_000)), 0);
   time.writeBigInt64LE(BigInt(Math.floor(unixTimeMs % 1_000) * 1_000_000), 8);
-  return Buffer.concat([time, seed]);
-};
-
-const messageOf = (error: unknown): string => {
-  const { stderr, message } = error as { readonly stderr?: string; readonly message?: string };
-  return (stderr?.trim() || message || String(error)).slice(0, 500);
+  return time;
 };

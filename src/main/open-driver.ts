@@ -53,16 +53,12 @@ export const warmUp = async (socketPath: string, signal: AbortSignal): Promise<v
   try {
     await guest.ping(signal);
     const spec = { command: 'true', args: [], env: {} };
-    for (let times = 0; times < warmUpExecs; times += 1) {
-      const exec = guest.exec(randomIds.execId(), spec, { env: {}, workingDir: undefined }, signal);
-      for await (const _output of exec);
-    }
+    const exec = guest.exec(randomIds.execId(), spec, { env: {}, workingDir: undefined }, signal);
+    for await (const _output of exec);
   } finally {
     guest.close();
   }
 };
-const warmUpExecs = 3;
-
 const refuseLacks = ({ isolates, missing }: Isolation): void => {
   if (isolates && missing.length === 0) return;
   throw new BoxledgerError(

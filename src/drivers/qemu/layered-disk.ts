@@ -1,5 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, copyFile, link, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BoxledgerError } from '../../kernel/errors.ts';
@@ -90,6 +102,7 @@ export const keepDisk = async (
   await switchTo(before.active); // where an earlier attempt died before it did
   const layers = [...before.layers, before.active];
   const record = await withActive(disk, { ...before, layers }, owner);
+  const empty = await readFile(join(disk, record.active));
   await writeDisk(disk, record);
   await switchTo(record.active);
   await mkdir(to, { mode: 0o755 });
@@ -97,7 +110,9 @@ export const keepDisk = async (
     await seal(join(disk, layer));
     await linkOrCopy(join(disk, layer), join(to, layer));
   }
-  await writeDisk(to, await withActive(to, { ...record, layers }, owner));
+  await writeFile(join(to, record.active), empty, { mode: 0o600 });
+  await give(join(to, record.active), owner);
+  await writeDisk(to, record);
 };
 
 /** Before a start: files that nothing names go, and too many layers become one. The machine does not run. */

@@ -85,7 +85,7 @@ const machineOptions = (
 const processor = (accelerator: Accelerator): readonly string[] =>
   accelerator === 'kvm'
     ? ['-accel', 'kvm', '-cpu', 'host']
-    : ['-accel', 'tcg,tb-size=64', '-cpu', 'max,-smap,-pku'];
+    : ['-accel', 'tcg,tb-size=48', '-cpu', 'max,-smap,-pku'];
 
 /** Linux and its agent do not come up with less. */
 export const machineMemoryMinMib = 128;

@@ -32,8 +32,8 @@ export interface TemplateMaking {
 }
 
 const timeLimitMs = 60_000;
-/** The agent looks every 10 ms whether its host has gone; one that goes on has to have seen that. */
-const hostGoneMs = 100;
+/** One that goes on has to have seen that its host has gone, and to have done what it had put off. */
+const restMs = 1_500;
 
 /** Boots a machine of nobody's, up to where a box would begin, and keeps its memory and state in the directory. */
 export const makeTemplate = async (
@@ -97,7 +97,7 @@ const useOnce = async (
   } finally {
     link.close();
   }
-  await delay(hostGoneMs);
+  await delay(restMs);
 };
 
 /** Stops the machine for good, and writes its state to the file; its memory is one already. */

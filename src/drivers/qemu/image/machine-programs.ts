@@ -1,11 +1,14 @@
 import { type SystemCall, syscallProgram } from './syscall-program.ts';
 
 /*
- * What makes a machine the one of its box, in one process: a machine under an emulator takes tens of milliseconds to start
- * each. Standard input: seconds and nanoseconds since 1970, 8 bytes each, little-endian, and for `configure` 64 random bytes.
+ * What the agent has a machine do. Each waits for its input, so that it can be started before it is needed: that takes tens
+ * of milliseconds under an emulator. Standard input of `set-clock`: seconds and nanoseconds since 1970, 8 bytes each,
+ * little-endian; of `configure` also 64 random bytes, the hostname, filled up to 64 bytes with NUL, and the machine id with
+ * its line feed; of `freeze` and `thaw`, any byte. Without any, they end.
  */
 
 const [timeAt, poolAt, seedAt, seedBytes] = [0, 16, 24, 64] as const;
+const [nameAt, nameBytes, idAt, idBytes] = [96, 64, 160, 33] as const;
 /** `struct rand_pool_info`: bits of entropy, and bytes that follow. */
 const memory = Buffer.alloc(seedAt);
 memory.writeUInt32LE(seedBytes * 8, poolAt);
@@ -17,14 +20,16 @@ const setClock: readonly SystemCall[] = [
 ];
 
 const [addEntropy, reseed] = [0x40085203, 0x5207];
-const [writeOnly, nextFile] = [1, 3];
+const [readOnly, writeOnly, writeAnew] = [0, 1, 577] as const;
+/** What the first and the second file that a program opens are known by. */
+const [firstFile, secondFile] = [3, 4];
 
 /** random(4): credits the bytes to the kernel's pool, and has the generator's key drawn anew at once. */
 const seedKernel: readonly SystemCall[] = [
   { call: 'read', args: [0, { memory: seedAt }, seedBytes], returns: [seedBytes] },
-  { call: 'open', args: ['/dev/urandom', writeOnly], returns: [nextFile] },
-  { call: 'ioctl', args: [nextFile, addEntropy, { memory: poolAt }] },
-  { call: 'ioctl', args: [nextFile, reseed, 0] },
+  { call: 'open', args: ['/dev/urandom', writeOnly], returns: [firstFile] },
+  { call: 'ioctl', args: [firstFile, addEntropy, { memory: poolAt }] },
+  { call: 'ioctl', args: [firstFile, reseed, 0] },
 ];
 
 const [noAccessTimes, move, detach] = [1024, 8192, 2] as const;
@@ -42,6 +47,25 @@ const makeDirectory = (path: string): SystemCall => ({
   args: [path, 0o755],
   returns: [0, there],
 });
+
+/** Its name, and what its machine id is to be. */
+const identify: readonly SystemCall[] = [
+  { call: 'read', args: [0, { memory: nameAt }, nameBytes], returns: [nameBytes] },
+  { call: 'setHostname', args: [{ memory: nameAt }, nameBytes] },
+  { call: 'read', args: [0, { memory: idAt }, idBytes], returns: [idBytes] },
+];
+const keepId: readonly SystemCall[] = [
+  { call: 'open', args: ['/etc/machine-id', writeAnew, 0o444], returns: [secondFile] },
+  { call: 'write', args: [secondFile, { memory: idAt }, idBytes], returns: [idBytes] },
+];
+
+/** ioctl_fs(2): FIFREEZE and FITHAW, of the box's own disk. `already`: what the call returns where that is so. */
+const hold = (request: number, already: number): readonly SystemCall[] => [
+  { call: 'read', args: [0, { memory: timeAt }, 1], endAt: 0, returns: [1] },
+  { call: 'open', args: ['/run/boxledger/disk', readOnly], returns: [firstFile] },
+  { call: 'ioctl', args: [firstFile, request, 0], returns: [0, already] },
+];
+const [freezeRequest, thawRequest, busy, invalid] = [0xc0045877, 0xc0045878, -16, -22] as const;
 
 /** The box's own disk is put above the image, and becomes the root of everything that runs. Done already: nothing. */
 const attachDisk: readonly SystemCall[] = [
@@ -63,5 +87,7 @@ const attachDisk: readonly SystemCall[] = [
 /** By name: programs of the machine. */
 export const machinePrograms: Readonly<Record<string, Buffer>> = {
   'set-clock': syscallProgram(setClock),
-  configure: syscallProgram([...setClock, ...seedKernel, ...attachDisk], memory),
+  configure: syscallProgram([...setClock, ...seedKernel, ...identify, ...attachDisk, ...keepId], memory),
+  freeze: syscallProgram(hold(freezeRequest, busy)),
+  thaw: syscallProgram(hold(thawRequest, invalid)),
 };

@@ -6,6 +6,7 @@
 /** Numbers of system calls (Linux's arch/x86/entry/syscalls/syscall_64.tbl). */
 export const systemCalls = {
   read: 0,
+  write: 1,
   open: 2,
   ioctl: 16,
   access: 21,
@@ -14,6 +15,7 @@ export const systemCalls = {
   exit: 60,
   pivotRoot: 155,
   mount: 165,
+  setHostname: 170,
   umount: 166,
   clockSetTime: 227,
 } as const;
