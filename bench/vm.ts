@@ -23,7 +23,11 @@ export const benchMachines: Benchmark = async ({ rounds, signal }) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'boxledger-bench-'));
   try {
     const options = { dataDir } as Parameters<typeof imageCommands.build>[0];
-    await imageCommands.build(options, { from: undefined, kernelPackage: undefined });
+    await imageCommands.build(options, {
+      base: 'busybox',
+      from: undefined,
+      kernelPackage: undefined,
+    });
     const setting = { rounds: Math.max(rounds, roundsMin), signal };
     const cold = await createQemuDriver({ dataDir });
     const coldMs = await inRounds(setting, () => lifeOf(cold, async ({ runningMs }) => runningMs));

@@ -112,6 +112,11 @@ const pathOf = (command: Command): string =>
 /** Runs one command line (without the program's own name) to its end; the exit code is set in `io`. */
 export const runCli = async (deps: CliDeps, argv: readonly string[]): Promise<void> => {
   const { io } = deps;
+  // Help may go to a pager that is closed before its end; what a command writes is its own affair as well (see output.ts).
+  for (const stream of [io.stdout, io.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
   try {
     await buildProgram(deps).parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
   } catch (error) {

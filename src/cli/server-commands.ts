@@ -37,10 +37,14 @@ export interface ServerCommands {
 }
 
 export interface ImageCommands {
-  /** Paths are absolute; undefined: busybox, and the kernel that apt knows. */
+  /** Paths are absolute. `from`: a root file system in place of the base. `kernelPackage` undefined: what apt knows. */
   build(
     options: ServeOptions,
-    asked: { readonly from: string | undefined; readonly kernelPackage: string | undefined },
+    asked: {
+      readonly base: 'busybox' | 'debian';
+      readonly from: string | undefined;
+      readonly kernelPackage: string | undefined;
+    },
   ): Promise<HostImage>;
   list(options: ServeOptions): Promise<readonly HostImage[]>;
   remove(options: ServeOptions, digest: string): Promise<void>;

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import pino from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { Finding } from '../cli/server-commands.ts';
+import { ImageStore } from '../drivers/qemu/image/image-store.ts';
+import { findTool } from '../drivers/qemu/tools.ts';
 import { redisCarrier } from '../effects/redis-carrier.ts';
+import type { BoxledgerError } from '../kernel/errors.ts';
 import { openStore } from '../store/store.ts';
 import { databaseHelp, redisHelp } from './at-start.ts';
 import { examineLog } from './doctor-log.ts';
@@ -17,6 +20,7 @@ export const diagnose = async (options: ServeOptions): Promise<readonly Finding[
   node(),
   ...(await Promise.all([database(options), queue(options)])).flat(),
   ...(await isolation(options)),
+  ...(options.driver === 'qemu' ? await machines(options) : []),
 ];
 
 const node = (): Finding => {
@@ -75,6 +79,32 @@ const isolation = async (options: ServeOptions): Promise<Finding[]> => {
   } finally {
     await rm(dataDir, { recursive: true, force: true });
   }
+};
+
+/** What new boxes would be made of, and what an image is built with. */
+const machines = async ({ dataDir }: ServeOptions): Promise<Finding[]> => {
+  const name = 'image';
+  const findings: Finding[] = [];
+  for (const tool of ['debugfs', 'busybox', 'lz4', 'dpkg-deb', 'apt-get'] as const)
+    await findTool(tool).catch((error: BoxledgerError) =>
+      findings.push({
+        name,
+        status: 'warning',
+        detail: `no image can be built: ${error.message}`,
+        help: error.help,
+      }),
+    );
+  const image = await new ImageStore(dataDir).current().catch(messageOf);
+  if (typeof image === 'string') findings.push({ name, status: 'failure', detail: image });
+  else if (image === undefined)
+    findings.push({
+      name,
+      status: 'warning',
+      detail: 'there is none to make boxes of',
+      help: 'boxledger image build makes one.',
+    });
+  else findings.push({ name, status: 'ok', detail: `new boxes are made of ${image.digest}` });
+  return findings;
 };
 
 const attempt = async (name: string, help: string, look: () => Promise<string>): Promise<Finding> => {

@@ -12,11 +12,12 @@ import { agentPath } from './open-driver.ts';
 
 /** The images of a data directory, whether a server is up on it or not. */
 export const imageCommands: ImageCommands = {
-  build: async ({ dataDir }, { from, kernelPackage }) => {
+  build: async ({ dataDir }, { base, from, kernelPackage }) => {
     const image = await buildImage(dataDir, {
       busyboxPath: await findTool('busybox'),
       nodePath: process.execPath,
       agentPath,
+      base,
       from,
       agentVersion: packageVersion(),
       kernelPackage,

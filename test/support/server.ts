@@ -15,7 +15,7 @@ export interface ServerOptions {
   readonly dataDir: string;
   readonly databaseUrl?: string;
   readonly redisUrl?: string;
-  readonly driver?: 'process' | 'sim';
+  readonly driver?: 'process' | 'qemu' | 'sim';
   /** Dies by SIGKILL when it passes this point with an effect or command of this kind: `boot.spawned:vm.boot`. */
   readonly crashAt?: string;
   readonly arguments?: readonly string[];

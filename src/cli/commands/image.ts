@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { byteText } from '../byte-text.ts';
 import { withExamples } from '../flags.ts';
 import type { CliIo } from '../io.ts';
@@ -10,6 +10,7 @@ import { table } from '../table.ts';
 import { addDatabaseFlags, serveOptions } from './serve.ts';
 
 interface BuildFlags extends ServeFlags {
+  readonly base?: string;
   readonly from?: string;
   readonly kernel?: string;
 }
@@ -29,7 +30,12 @@ const buildCommand = (io: CliIo, server: ServerCommands): Command =>
     addDatabaseFlags(
       new Command('build')
         .description('make an image, which new boxes get from then on; the same inputs make the same one')
-        .option('--from <path>', 'directory or tar archive with a root file system (default: busybox alone)')
+        .addOption(
+          new Option('--base <kind>', 'what boxes find in it besides Node')
+            .choices(['busybox', 'debian'])
+            .default('busybox'),
+        )
+        .option('--from <path>', 'directory or tar archive with a root file system, in place of a base')
         .option(
           '--kernel <file>',
           'Debian package with a kernel for cloud machines (default: fetched by apt)',
@@ -37,7 +43,8 @@ const buildCommand = (io: CliIo, server: ServerCommands): Command =>
     ).action((flags: BuildFlags) =>
       inRun(io, flags.json === true, async ({ output, json, progress }) => {
         const absolute = (path: string | undefined) => path && resolve(io.workingDir, path);
-        const asked = { from: absolute(flags.from), kernelPackage: absolute(flags.kernel) };
+        const base = flags.base === 'debian' ? ('debian' as const) : ('busybox' as const);
+        const asked = { base, from: absolute(flags.from), kernelPackage: absolute(flags.kernel) };
         const options = await serveOptions(flags, io);
         const image = await progress('Building', server.images.build(options, asked));
         if (json) await output.json(imageJson(image));
@@ -45,6 +52,7 @@ const buildCommand = (io: CliIo, server: ServerCommands): Command =>
       }),
     ),
     'boxledger image build',
+    'boxledger image build --base debian',
     'boxledger image build --from rootfs.tar',
   );
 

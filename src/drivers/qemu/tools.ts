@@ -14,6 +14,7 @@ export const toolPackages = {
   debugfs: 'e2fsprogs',
   busybox: 'busybox-static',
   lz4: 'lz4',
+  debootstrap: 'debootstrap',
   'apt-get': 'apt',
   'apt-cache': 'apt',
   'dpkg-deb': 'dpkg',

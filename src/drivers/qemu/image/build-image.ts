@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { BoxledgerError } from '../../../kernel/errors.ts';
+import { asBoxledgerError } from '../../supervised/errno-error.ts';
 import { runTool } from '../tools.ts';
 import { type CpioEntry, directoryMode, encodeCpio, fileMode, programMode } from './cpio.ts';
 import { initramfsInit, kernelModules } from './guest-files.ts';
@@ -34,6 +35,8 @@ export const buildImage = async (dataDir: string, inputs: ImageInputs): Promise<
     await makeRootDisk(tree, join(staged, 'root.ext4'), join(work, 'times'));
     for (const name of imageFiles) await chmod(join(staged, name), 0o444);
     return await store.keep(staged, { agentVersion: inputs.agentVersion, kernelVersion: kernel.version });
+  } catch (error) {
+    throw asBoxledgerError(error, 'the image could not be built');
   } finally {
     await rm(work, { recursive: true, force: true });
     await rm(staged, { recursive: true, force: true });

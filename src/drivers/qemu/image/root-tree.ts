@@ -13,24 +13,32 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BoxledgerError } from '../../../kernel/errors.ts';
-import { isThere } from '../../supervised/files.ts';
+import { isThere, removeTree } from '../../supervised/files.ts';
 import { runTool } from '../tools.ts';
 import { guestDirectory, guestFiles, inittab, mountPoints } from './guest-files.ts';
 import { machinePrograms } from './machine-programs.ts';
+
+export const imageBases = ['busybox', 'debian'] as const;
+export type ImageBase = (typeof imageBases)[number];
 
 export interface RootInputs {
   /** Static; all of userland where there is nothing else, and what a machine comes up with in any case. */
   readonly busyboxPath: string;
   readonly nodePath: string;
   readonly agentPath: string;
-  /** A directory or a tar archive with a root file system for boxes; undefined: busybox alone. */
+  /** `busybox`: nothing else. `debian`: Debian 12 without what is not essential, fetched by debootstrap, which wants root. */
+  readonly base: ImageBase;
+  /** A directory or a tar archive with a root file system for boxes, in place of a base. */
   readonly from: string | undefined;
 }
 
 /** Lays out what the image's root has, in an empty directory. */
 export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<void> => {
-  if (inputs.from === undefined) await busyboxBase(tree);
-  else await takeOver(tree, inputs.from);
+  const { base, from } = inputs;
+  const isBusybox = from === undefined && base === 'busybox';
+  if (isBusybox) await busyboxBase(tree);
+  else if (from === undefined) await debianBase(tree);
+  else await takeOver(tree, from);
   for (const point of mountPoints) await mkdir(join(tree, point), { recursive: true });
   const own = join(tree, guestDirectory);
   await mkdir(join(own, 'lib'), { recursive: true });
@@ -45,7 +53,7 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   // busybox's init reads it before it does anything else.
   await mkdir(join(tree, 'etc'), { recursive: true });
   await writeFile(join(tree, 'etc/inittab'), inittab);
-  if (inputs.from === undefined) await linkApplets(tree, inputs.busyboxPath);
+  if (isBusybox) await linkApplets(tree, inputs.busyboxPath);
 };
 
 /** A machine comes up with nothing else. */
@@ -71,6 +79,23 @@ const takeOver = async (tree: string, from: string): Promise<void> => {
     throw new BoxledgerError('InvalidArgument', `${from} holds no root file system: it has no /bin/sh`, {
       help: 'Give a directory or tar archive with bin, etc, usr and so on at its top.',
     });
+};
+
+const debianRelease = 'bookworm';
+/** What differs each time, and what a box has no use for. */
+const debianLeavings = [
+  'var/log',
+  'var/cache',
+  'var/lib/apt/lists',
+  'var/lib/dpkg/available',
+  'etc/machine-id',
+];
+
+const debianBase = async (tree: string): Promise<void> => {
+  await runTool('debootstrap', ['--variant=minbase', debianRelease, tree]);
+  for (const path of debianLeavings) await removeTree(join(tree, path));
+  for (const path of ['var/log', 'var/cache/apt/archives/partial', 'var/lib/apt/lists/partial'])
+    await mkdir(join(tree, path), { recursive: true });
 };
 
 const busyboxBase = async (tree: string): Promise<void> => {

@@ -13,6 +13,7 @@ export const imageInputs = async () => ({
   busyboxPath: await findTool('busybox'),
   nodePath: process.execPath,
   agentPath,
+  base: 'busybox' as const,
   from: undefined,
   agentVersion: '0.1.0',
   kernelPackage: await cachedKernel(),

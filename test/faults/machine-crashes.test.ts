@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
+import { randomIds } from '../../src/main/random-ids.ts';
+import { type Client, connect } from '../../src/sdk/client.ts';
+import { describeMachines, giveImage } from '../drivers/qemu/support/test-image.ts';
+import { insistently, outputOf, runInBackground, typesOf } from '../support/box-stories.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { expectReplayEqualsHeads } from '../support/replay.ts';
+import { createDataDir, type DataDir, processesOf, startServer, type TestServer } from '../support/server.ts';
+
+/** Where the server is killed while it takes a snapshot of a machine in which a program writes all the time. */
+const inSnapshot = ['bracket.frozen', 'bracket.paused', 'bracket.copied', 'bracket.resumed'] as const;
+
+await describeMachines('machines whose server is killed (SIGKILL)', () => {
+  let database: TestDatabase;
+  let dataDir: DataDir;
+  let server: TestServer | undefined;
+  let client: Client;
+  let boxId = '';
+  const serve = async (crashAt?: string) => {
+    client?.close();
+    await server?.kill();
+    const options = { dataDir: dataDir.path, databaseUrl: database.url, driver: 'qemu' } as const;
+    server = await startServer(crashAt === undefined ? options : { ...options, crashAt });
+    client = connect({ address: server.address, retries: 0 });
+  };
+  beforeAll(async () => {
+    [database, dataDir] = await Promise.all([createDatabase(), createDataDir()]);
+    await giveImage(dataDir.path);
+    await serve('boot.spawned:vm.boot');
+  });
+  afterAll(async () => {
+    client?.close();
+    await server?.kill();
+    await dataDir?.remove();
+    await database?.drop();
+  });
+
+  /** Asks, and waits until the server has died of it. */
+  const dyingOf = async (asked: Promise<unknown>) => {
+    onTestFailed(() => console.info(server?.log().slice(-10_000)));
+    await Promise.allSettled([asked]);
+    expect(await server?.ended).toBe('SIGKILL');
+  };
+  const ticks = async () => Number(await outputOf(client, boxId, 'sh', ['-c', 'wc -c < ~/ticks']));
+  const writesOn = async () => {
+    const before = await ticks();
+    await eventually('the program to write on', async () => (await ticks()) > before);
+  };
+
+  test('once its machine is spawned has the start ended by the next one', async () => {
+    boxId = (await client.create({ name: 'machine', options: { memoryMib: 160 } })).box.boxId;
+    await dyingOf(client.start(boxId));
+    await serve(`${inSnapshot[0]}:disk.snapshot`);
+    await eventually('it to run', async () => (await client.get(boxId)).state === 'running', 60_000);
+    expect(await typesOf(client, boxId)).toEqual(['box.created', 'box.startRequested', 'box.started']);
+    await outputOf(client, boxId, 'sh', ['-c', 'echo here > ~/before']);
+    await runInBackground(client, boxId, 'while :; do printf . >> ~/ticks; sleep 0.05; done');
+  });
+
+  test.each(inSnapshot.map((point, index) => [point, inSnapshot[index + 1]] as const))(
+    'at %s has the snapshot ended by the next one, and the machine goes on',
+    async (point, next) => {
+      const name = point.replace('.', '-');
+      await dyingOf(client.disks.createSnapshot(boxId, { name, commandId: randomIds.commandId() }));
+      await serve(next === undefined ? 'shutdown.asked:vm.shutdown' : `${next}:disk.snapshot`);
+      await eventually('the snapshot', async () => {
+        const { operation, snapshots } = await client.get(boxId);
+        return operation === undefined && snapshots.some((snapshot) => snapshot.name === name);
+      });
+      expect((await client.get(boxId)).state).toBe('running');
+      await writesOn();
+    },
+  );
+
+  test('once the guest was asked to end is stopped by the next one, with all that was written', async () => {
+    await dyingOf(client.stop(boxId));
+    await serve();
+    await eventually('it to have stopped', async () => (await client.get(boxId)).state === 'stopped');
+    await insistently(() => client.disks.restoreSnapshot(boxId, 'bracket-copied'));
+    await client.start(boxId);
+    expect(await outputOf(client, boxId, 'sh', ['-c', 'cat ~/before'])).toBe('here\n');
+  });
+
+  test('leaves nothing once its boxes are removed', async () => {
+    await client.remove(boxId, { force: true });
+    expect(await server?.stop()).toBe(0);
+    expect(await processesOf(dataDir.path)).toEqual([]);
+    await expectReplayEqualsHeads(database.url);
+  });
+});
