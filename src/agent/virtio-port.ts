@@ -1,6 +1,6 @@
 import { type FileHandle, open, readdir, readFile } from 'node:fs/promises';
 import { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import { errnoOf } from '../kernel/errno.ts';
 import { GreetingReader } from '../mux/greeting.ts';
 import { Mux } from '../mux/mux.ts';
@@ -19,24 +19,14 @@ export const servePort = async (name: string, accept: (stream: MuxStream) => voi
   const startAfresh = port.write(Buffer.alloc(1, 0xff));
   startAfresh.catch((error: unknown) => console.error('the port cannot be written to:', error));
   for (;;) {
-    const carrier = new PortWriter(port);
-    let greeting: GreetingReader | undefined = new GreetingReader();
-    for (
-      let bytes = await read(port, chunk);
-      bytes > 0 && !carrier.destroyed;
-      bytes = await read(port, chunk)
-    ) {
-      const found = greeting?.read(chunk.subarray(0, bytes));
-      if (greeting === undefined) await carrier.receive(chunk.subarray(0, bytes));
-      else if (found !== undefined) {
-        greeting = undefined;
-        new Mux(carrier, accept);
-        carrier.write(found.greeting);
-        await carrier.receive(found.rest);
-      }
+    let connection = new HostConnection(port, accept);
+    for (let bytes = await read(port, chunk); bytes > 0; bytes = await read(port, chunk)) {
+      if (await connection.receive(chunk.subarray(0, bytes))) continue;
+      // Of another connection, perhaps, that began while this machine stood still.
+      connection = new HostConnection(port, accept);
+      await connection.receive(chunk.subarray(0, bytes));
     }
-    carrier.destroy();
-    await carrier.idle;
+    await connection.end();
     await delay(hostPollMs);
   }
 };
@@ -50,6 +40,40 @@ const findPort = async (name: string): Promise<string> => {
     if ((await readFile(`${portsDirectory}/${port}/name`, 'utf8')).trim() === name) return `/dev/${port}`;
   throw new Error(`this machine has no port ${name}`);
 };
+
+/** What comes from one connection of a host, from its greeting on. */
+class HostConnection {
+  readonly #writer: PortWriter;
+  readonly #accept: (stream: MuxStream) => void;
+  #greeting: GreetingReader | undefined = new GreetingReader();
+
+  constructor(port: FileHandle, accept: (stream: MuxStream) => void) {
+    this.#writer = new PortWriter(port);
+    this.#accept = accept;
+  }
+
+  /** Resolves once more is wanted; false when it broke the protocol. */
+  async receive(bytes: Buffer): Promise<boolean> {
+    if (this.#greeting === undefined) await this.#writer.receive(bytes);
+    else {
+      const found = this.#greeting.read(bytes);
+      if (found === undefined) return true;
+      this.#greeting = undefined;
+      new Mux(this.#writer, this.#accept);
+      this.#writer.write(found.greeting);
+      await this.#writer.receive(found.rest);
+    }
+    await immediate(); // a stream hands on what it was given by then
+    if (!this.#writer.destroyed) return true;
+    await this.#writer.idle;
+    return false;
+  }
+
+  async end(): Promise<void> {
+    this.#writer.destroy();
+    await this.#writer.idle;
+  }
+}
 
 /** One connection of a host by the port. */
 class PortWriter extends Duplex {

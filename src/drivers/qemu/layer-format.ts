@@ -46,6 +46,7 @@ export const layerFormat = ({ owner, images, switchTo }: LayerContext): DiskForm
     await refuseWrongFile(tree, signal);
     await images.find(image);
     await adoptFile(tree, portableName, image, owner);
+    return bytesOf(tree);
   },
 });
 

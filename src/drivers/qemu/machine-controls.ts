@@ -18,12 +18,14 @@ const blocksSchema = z.array(
 /** Machines that run: their monitors, and the connections to their guests. */
 export class MachineControls implements BoxControls {
   readonly #run: string;
+  readonly #diskOf: (boxId: BoxId) => string;
   readonly #onAnswer: (boxId: BoxId) => void;
   readonly #links = new Map<BoxId, { readonly nonce: string; readonly link: GuestLink }>();
 
-  /** `run`: directory in which each box has one with its sockets. `onAnswer`: told each time a box's agent is reached. */
-  constructor(run: string, onAnswer: (boxId: BoxId) => void) {
+  /** `run`: directory in which each box has one with its sockets. `diskOf`: where QEMU has a box's disk. `onAnswer`: told each time a box's agent is reached. */
+  constructor(run: string, diskOf: (boxId: BoxId) => string, onAnswer: (boxId: BoxId) => void) {
     this.#run = run;
+    this.#diskOf = diskOf;
     this.#onAnswer = onAnswer;
   }
 
@@ -79,10 +81,11 @@ export class MachineControls implements BoxControls {
     await this.#ask(boxId, async (ask) => {
       const blocks = blocksSchema.parse(await ask('query-block'));
       const file = blocks.find(({ device }) => device === 'disk')?.inserted?.file;
-      if (file === undefined || file.endsWith(`/${active}`)) return;
+      // Where QEMU has a file by another way than its name, it gives all of that way, with the name in it.
+      if (file === undefined || file.includes(`/${active}`)) return;
       await ask('blockdev-snapshot-sync', {
         device: 'disk',
-        'snapshot-file': join(file, '..', active),
+        'snapshot-file': join(this.#diskOf(boxId), active),
         format: 'qcow2',
         mode: 'existing',
       });

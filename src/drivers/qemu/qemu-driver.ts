@@ -17,6 +17,7 @@ import { stage } from '../supervised/stage.ts';
 import { SupervisedDriver } from '../supervised/supervised-driver.ts';
 import { type Accelerator, chooseAccelerator, tscKhz } from './accelerator.ts';
 import { blankDisk } from './blank-disk.ts';
+import { inside } from './confined.ts';
 import { confinementOf, isolationOf } from './confinement.ts';
 import { ImageStore } from './image/image-store.ts';
 import { layerFormat } from './layer-format.ts';
@@ -61,7 +62,8 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
       templates: await templatesOf(options, host, sockets),
       goOn: (boxId) => controls.goOn(boxId),
     });
-    const controls = new MachineControls(sockets, (boxId) => starts.answered(boxId));
+    const diskOf = (boxId: BoxId) => (base.confined ? inside.disk : layout.box(boxId).disk);
+    const controls = new MachineControls(sockets, diskOf, (boxId) => starts.answered(boxId));
     const passed = options.passed ?? (() => undefined);
     const driver = new SupervisedDriver({
       kind: 'qemu',

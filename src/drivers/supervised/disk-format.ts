@@ -16,8 +16,8 @@ export interface DiskFormat {
   measure(disk: string, signal: AbortSignal): Promise<number>;
   /** The tree that an archive of the disk has; `aside` is a path for what has to be made for that. */
   portable(disk: string, aside: string, signal: AbortSignal): Promise<PortableDisk>;
-  /** Makes a disk of such a tree, in its place. `InvalidArgument` when it is none. */
-  adopt(tree: string, manifest: ArchiveManifest, signal: AbortSignal): Promise<void>;
+  /** Makes a disk of such a tree, in its place; resolves with what is on it, in bytes. `InvalidArgument` when it is none. */
+  adopt(tree: string, manifest: ArchiveManifest, signal: AbortSignal): Promise<number>;
 }
 
 export interface PortableDisk {

@@ -23,10 +23,10 @@ export const importNewDisk = async (
   const unpacking = new DiskUnpacking(staged, context.owner);
   const figures = await readArchive(archive, { maxBytes, signal, onBytes }, unpacking);
   await unpacking.end();
-  await context.format.adopt(staged, figures.manifest, signal);
+  const sizeBytes = await context.format.adopt(staged, figures.manifest, signal);
   await flushFileSystem(box.staging, signal);
   context.passed('import.staged');
-  const made = { ...figures, sizeBytes: await context.format.measure(staged, signal) };
+  const made = { ...figures, sizeBytes };
   await keepNewDisk(context, boxId, staged, { kind: 'import', made }, signal);
   onProgress?.({ bytes: figures.archiveBytes, totalBytes: figures.archiveBytes });
   return made;

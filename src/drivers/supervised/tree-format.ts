@@ -12,11 +12,12 @@ export const treeFormat = (): DiskFormat => {
     copy: (from, to, totalBytes, work) => copier.copy(from, to, totalBytes, work),
     measure: async (disk, signal) => (await measureDisk(disk, signal)).bytes,
     portable: async (disk) => ({ tree: disk, image: null }),
-    adopt: async (_tree, { image }) => {
+    adopt: async (_tree, { image, disk }) => {
       if (image !== null)
         throw badArchive(manifestPath, 'it is of a machine with an image, and boxes have none here', {
           help: 'Import it on a server with `--driver qemu`.',
         });
+      return disk.bytes;
     },
   };
 };
