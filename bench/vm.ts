@@ -35,6 +35,7 @@ export const benchMachines: Benchmark = async ({ rounds, signal }) => {
     await lifeOf(warm, async () => undefined); // has a template made
     await templateOf(warm, signal);
     const lives = await inRounds(setting, () => lifeOf(warm, (box) => measure(warm, box)));
+    for (const driver of [cold, warm]) await driver.close();
     const of = (key: keyof (typeof lives)[number]) => lives.map((life) => life[key]);
     const ratios = [median(of('firstOutputMs')) / median(coldMs)];
     const figure = (

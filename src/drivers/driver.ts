@@ -94,4 +94,7 @@ export interface Driver extends DiskKeeper {
   usage(boxId: BoxId): Promise<ResourceUsage | undefined>;
   /** What runs in the box, without what only holds it together, by process id. */
   processes(boxId: BoxId): Promise<readonly BoxProcess[]>;
+
+  /** Ends what the driver does by itself and what it holds of boxes. They run on, for the next instance to find. */
+  close(): Promise<void>;
 }

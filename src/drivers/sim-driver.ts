@@ -167,6 +167,10 @@ class SimulatedDriver extends ForwardedDisks implements SimDriver {
     yield '';
   }
 
+  async close(): Promise<void> {
+    // It does nothing by itself.
+  }
+
   async processes(): Promise<readonly []> {
     return [];
   }

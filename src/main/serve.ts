@@ -51,6 +51,7 @@ export const serve = async (
     for (const address of [options.listen, options.metricsAddress])
       if (address !== undefined) await tryToListen(address);
     const driver = await openDriver(options, log);
+    teardown.add('driver', () => driver.close());
     const databaseUrl = await openDatabase(options, log, teardown);
     const store = await atStart(databaseHelp, () =>
       openStore({ databaseUrl, log, partitionEvents, onWritten: metrics && appendObserver(metrics) }),

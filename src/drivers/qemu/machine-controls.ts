@@ -41,6 +41,12 @@ export class MachineControls implements BoxControls {
     this.#links.set(boxId, { nonce: record.nonce, link });
   }
 
+  /** Lets go of all connections to guests. */
+  close(): void {
+    for (const { link } of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
   async isFrozen({ boxId }: BoxProcesses): Promise<boolean> {
     try {
       return (await this.#ask(boxId, statusOf)) === 'paused';

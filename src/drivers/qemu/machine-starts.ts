@@ -60,6 +60,11 @@ export class MachineStarts {
     return true;
   }
 
+  /** No template is made any more. */
+  async close(): Promise<void> {
+    await this.#options.templates?.close();
+  }
+
   answered(boxId: BoxId): void {
     const last = this.#last.get(boxId);
     if (last === undefined) return;

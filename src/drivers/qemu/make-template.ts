@@ -40,6 +40,7 @@ export const makeTemplate = async (
   { base, owner, blank, work, sockets, warmUp }: TemplateMaking,
   { image, options }: TemplateKey,
   directory: string,
+  closed: AbortSignal,
 ): Promise<void> => {
   await removeTree(work);
   const [disk, guest] = [join(work, 'disk'), join(work, 'guest')];
@@ -56,11 +57,11 @@ export const makeTemplate = async (
     env: { PATH: process.env['PATH'] ?? '', ...plan.env },
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
-  const signal = AbortSignal.timeout(timeLimitMs);
+  const signal = AbortSignal.any([closed, AbortSignal.timeout(timeLimitMs)]);
   try {
     const socket = (name: string) => join(sockets, 'guest', name);
     await comesUp(qemu, socket('qmp.sock'), signal);
-    await useOnce(socket('agent.sock'), join(sockets, 'guest.sock'), (path) => warmUp(path, signal));
+    await useOnce(socket('agent.sock'), join(sockets, 'guest.sock'), (path) => warmUp(path, signal), signal);
     const stateIn = base.confined ? inside.guest : guest;
     await keepState(join(sockets, 'guest'), stateIn, join(directory, templateFiles.state), signal);
   } finally {
@@ -82,7 +83,7 @@ const comesUp = async (qemu: ChildProcess, monitor: string, signal: AbortSignal)
     signal.throwIfAborted();
     if (qemu.exitCode !== null || qemu.signalCode !== null)
       throw new BoxledgerError('Internal', `the machine for a template ended: ${said}`);
-    await delay(20);
+    await delay(20, undefined, { signal });
   }
 };
 
@@ -90,6 +91,7 @@ const useOnce = async (
   port: string,
   socket: string,
   use: (socketPath: string) => Promise<void>,
+  signal: AbortSignal,
 ): Promise<void> => {
   const link = new GuestLink(port, socket);
   try {
@@ -97,7 +99,7 @@ const useOnce = async (
   } finally {
     link.close();
   }
-  await delay(restMs);
+  await delay(restMs, undefined, { signal });
 };
 
 /** Stops the machine for good, and writes its state to the file; its memory is one already. */

@@ -86,6 +86,10 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
         started: ({ boxId }) => starts.started(boxId),
       },
       otherwise: ({ boxId }) => starts.otherwise(boxId),
+      close: async () => {
+        controls.close();
+        await starts.close();
+      },
     });
     await driver.setUp();
     return driver;
@@ -148,7 +152,7 @@ const templatesOf = async (
   const templates = new Templates({
     dataDir,
     host: await hostKey(base),
-    make: (key, directory) => makeTemplate(making, key, directory),
+    make: (key, directory, signal) => makeTemplate(making, key, directory, signal),
     failed: templateFailed ?? (() => undefined),
   });
   await templates.setUp();

@@ -29,7 +29,7 @@ export interface TemplatesOptions {
   /** Everything of the host and of QEMU that a machine's state depends on. */
   readonly host: Readonly<Record<string, string>>;
   /** Makes one in an empty directory: files `memory` and `state`. */
-  readonly make: (key: TemplateKey, directory: string) => Promise<void>;
+  readonly make: (key: TemplateKey, directory: string, signal: AbortSignal) => Promise<void>;
   /** Told of one that could not be made, or was not what it had been. */
   readonly failed: (error: unknown) => void;
 }
@@ -49,6 +49,7 @@ export class Templates {
   /** One is made after the other: each takes a processor for seconds. */
   #making: Promise<void> = Promise.resolve();
   readonly #wanted = new Set<string>();
+  readonly #closed = new AbortController();
 
   constructor(options: TemplatesOptions) {
     this.#directory = join(options.dataDir, 'templates');
@@ -75,18 +76,21 @@ export class Templates {
   /** Sees to it that there will be one. Takes no time of the caller's. */
   want(key: TemplateKey): void {
     const name = this.#nameOf(key);
-    if (this.#wanted.has(name)) return;
+    if (this.#wanted.has(name) || this.#closed.signal.aborted) return;
     this.#wanted.add(name);
     this.#making = this.#making
       .then(async () => {
         if ((await lastChange(join(this.#directory, name))) === undefined) await this.#make(key, name);
       })
-      .catch((error: unknown) => this.#options.failed(error))
+      .catch((error: unknown) => {
+        if (!this.#closed.signal.aborted) this.#options.failed(error);
+      })
       .finally(() => this.#wanted.delete(name));
   }
 
-  /** Resolves once nothing is wanted that is not there, or could not be made. */
-  async idle(): Promise<void> {
+  /** Ends the making of what is not made yet. */
+  async close(): Promise<void> {
+    this.#closed.abort(new Error('the service ends'));
     await this.#making;
   }
 
@@ -104,7 +108,8 @@ export class Templates {
     await removeTree(staged);
     await mkdir(staged, { mode: 0o711 });
     try {
-      await this.#options.make(key, staged);
+      this.#closed.signal.throwIfAborted();
+      await this.#options.make(key, staged, this.#closed.signal);
       const record = { format: 1, ...(await digestsOf(staged)) };
       await writeWhole(join(staged, recordName), `${JSON.stringify(record)}\n`, { flush: true });
       await chmod(join(staged, templateFiles.state), 0o444);

@@ -43,6 +43,7 @@ export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'format'
   readonly identity?: (spec: BootSpec) => NonNullable<Booted['identity']>;
   /** Whether a boot that failed is to be tried once more, in another way. */
   readonly otherwise?: (spec: BootSpec) => Promise<boolean>;
+  readonly close?: () => Promise<void>;
   /** Path at which the host reaches the guest's agent. */
   readonly guestSocket: (boxId: BoxId) => string;
 }
@@ -208,6 +209,10 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
       const state = await this.#settle(boxId, this.#layout.box(boxId));
       return state.kind === 'up' ? usageOf(state.processes) : undefined;
     });
+  }
+
+  async close(): Promise<void> {
+    await this.#options.close?.();
   }
 
   async #bootBox(box: BoxLayout, spec: BootSpec, signal: AbortSignal) {

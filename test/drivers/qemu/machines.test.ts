@@ -121,18 +121,16 @@ await describeMachines('machines', () => {
   });
 
   test('another instance takes a machine over with what runs in it', async () => {
-    const { id, process } = await boot();
-    const execId = randomIds.execId();
-    const spec = { command: 'sh', args: ['-c', 'read line; echo "$line"; exit 3'], env: {} };
+    const first = await harness.another();
+    const id = newBoxId();
+    const { process } = await first.boot(specOf(id, 1, small), never);
     const agent = await harness.guest(id);
-    const signal = AbortSignal.timeout(60_000);
-    await agent.startExec(
-      execId,
-      { ...spec, args: ['-c', 'sleep 3; exit 3'] },
-      { env: {}, workingDir: undefined },
-      signal,
-    );
+    const execId = randomIds.execId();
+    const spec = { command: 'sh', args: ['-c', 'sleep 3; exit 3'], env: {} };
+    const signal = AbortSignal.timeout(50_000);
+    await agent.startExec(execId, spec, { env: {}, workingDir: undefined }, signal);
     agent.close();
+    await first.close();
     const next = await harness.another();
     expect(await next.observe(id)).toMatchObject({ kind: 'running', process });
     const again = await harness.guest(id);

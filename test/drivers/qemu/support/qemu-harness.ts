@@ -3,6 +3,7 @@ import { chown, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
+import type { Driver } from '../../../../src/drivers/driver.ts';
 import { exportDisk, readDisk as readDiskRecord } from '../../../../src/drivers/qemu/layered-disk.ts';
 import { createQemuDriver, type QemuDriverOptions } from '../../../../src/drivers/qemu/qemu-driver.ts';
 import { connectGuest } from '../../../../src/guest/grpc-guest.ts';
@@ -30,7 +31,12 @@ const soon = () => AbortSignal.timeout(60_000);
 export const openQemuHarness = async (options: Partial<QemuDriverOptions> = {}): Promise<QemuHarness> => {
   const dataDir = await makeDataDir();
   const image = await giveImage(dataDir);
-  const open = () => createQemuDriver({ dataDir, warmUp, ...options });
+  const opened: Driver[] = [];
+  const open = async () => {
+    const driver = await createQemuDriver({ dataDir, warmUp, ...options });
+    opened.push(driver);
+    return driver;
+  };
   const driver = await open();
   const diskOf = (box: BoxId) => join(dataDir, 'boxes', box, 'disk');
   const isUp = async (box: BoxId) => (await driver.observe(box)).kind === 'running';
@@ -83,6 +89,7 @@ export const openQemuHarness = async (options: Partial<QemuDriverOptions> = {}):
     },
     leavings: (box) => leavingsOf(dataDir, box),
     close: async () => {
+      for (const each of opened) await each.close();
       for (const box of await driver.list()) await driver.kill(box);
       await rm(dataDir, { recursive: true });
     },
