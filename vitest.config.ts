@@ -11,7 +11,7 @@ export default defineConfig({
     globalSetup: ['test/support/postgres-server.ts'],
     reporters: ['default', new LeftOutReporter((line) => process.stdout.write(`${line}\n`)), ...jsonReporter],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3, // much of what they do is to wait
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

@@ -44,7 +44,9 @@ const createDriver = (
   const confined = mode === undefined ? undefined : mode === 'bwrap';
   const templateFailed = (err: unknown) =>
     log.warn({ err }, 'machines start more slowly: there is no template to start them from');
-  return createQemuDriver({ dataDir, accelerator, confined, notCleared, templateFailed, warmUp });
+  // The memory of a template is mapped by every machine that goes on from it, and QEMU has to be able to write to it.
+  const warm = isolation === 'strict' ? {} : { warmUp };
+  return createQemuDriver({ dataDir, accelerator, confined, notCleared, templateFailed, ...warm });
 };
 
 /** What the first exec of a box does, so that the agent of a machine which goes on from here has done it. */

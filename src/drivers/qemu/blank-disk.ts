@@ -1,6 +1,7 @@
 import { chmod, mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isThere } from '../supervised/files.ts';
+import { flushFile } from './layered-disk.ts';
 import { runTool } from './tools.ts';
 
 /** What a box can have on its disk. It takes room as it is written to. */
@@ -18,6 +19,7 @@ export const blankDisk = async (dataDir: string): Promise<string> => {
   const options = ['-m', '0', '-N', '524288', '-E', 'lazy_itable_init=1,lazy_journal_init=1'];
   await runTool('mkfs.ext4', ['-q', '-F', '-L', 'box', ...options, raw]);
   await runTool('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, made]);
+  await flushFile(made);
   await rm(raw);
   await chmod(made, 0o444);
   await rename(made, blank);

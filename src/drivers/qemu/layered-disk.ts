@@ -5,6 +5,7 @@ import {
   copyFile,
   link,
   mkdir,
+  open,
   readdir,
   readFile,
   rename,
@@ -40,6 +41,9 @@ export type DiskRecord = z.infer<typeof diskRecordSchema>;
 
 /** More files below one another slow a machine's start down: they are made one when it is next started. */
 const layersMax = 8;
+
+/** A machine that is kept again and again as it runs has no start to make them one. */
+const layersOfRunningMax = 64;
 
 export const readDisk = async (disk: string): Promise<DiskRecord> => {
   const text = (await readIfThere(recordOf(disk))) ?? '';
@@ -99,6 +103,10 @@ export const keepDisk = async (
   switchTo: (active: string) => Promise<void>,
 ): Promise<void> => {
   const before = await readDisk(disk);
+  if (before.layers.length >= layersOfRunningMax)
+    throw new BoxledgerError('InvalidState', `the disk has ${before.layers.length} layers`, {
+      help: 'Stop the box and start it again, which makes them one.',
+    });
   await switchTo(before.active); // where an earlier attempt died before it did
   const layers = [...before.layers, before.active];
   const record = await withActive(disk, { ...before, layers }, owner);
@@ -138,6 +146,7 @@ export const exportDisk = async (disk: string, target: string, signal?: AbortSig
   const { active } = await readDisk(disk);
   const formats = ['-f', 'qcow2', '-O', 'qcow2'];
   await runTool('qemu-img', ['convert', ...formats, join(disk, active), target], { signal });
+  await flushFile(target);
 };
 
 /** Bytes that the disk's files take, those that it shares included. */
@@ -154,6 +163,8 @@ export const adoptFile = async (disk: string, file: string, image: string, owner
   await rename(join(disk, file), join(disk, active));
   await give(join(disk, active), owner);
   await chmod(disk, 0o755);
+  // Like any other disk: its machine writes to the active file, and makes no names here.
+  if (owner !== undefined) await chown(disk, 0, 0);
   await writeDisk(disk, { format: 1, image, layers: [], active });
 };
 
@@ -179,6 +190,12 @@ const give = async (path: string, owner: Owner): Promise<void> => {
 const seal = async (path: string): Promise<void> => {
   await chmod(path, 0o444);
   if (process.getuid?.() === 0) await chown(path, 0, 0);
+};
+
+/** qemu-img leaves that to the system. */
+export const flushFile = async (path: string): Promise<void> => {
+  const file = await open(path, 'r+');
+  await file.sync().finally(() => file.close());
 };
 
 const linkOrCopy = async (from: string, to: string): Promise<void> => {

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
@@ -83,12 +84,13 @@ export class MachineControls implements BoxControls {
 
   /** Has the machine, if it runs, write to that file of its disk, unless it does. */
   async switchTo(boxId: BoxId, active: string): Promise<void> {
-    if (!this.#links.has(boxId)) return;
+    if (!(await isListening(this.#socket(boxId, 'qmp.sock')))) return; // it does not run
     await this.#ask(boxId, async (ask) => {
       const blocks = blocksSchema.parse(await ask('query-block'));
       const file = blocks.find(({ device }) => device === 'disk')?.inserted?.file;
       // Where QEMU has a file by another way than its name, it gives all of that way, with the name in it.
-      if (file === undefined || file.includes(`/${active}`)) return;
+      if (file === undefined) throw new BoxledgerError('Internal', 'the machine has no disk');
+      if (file.includes(`/${active}`)) return;
       await ask('blockdev-snapshot-sync', {
         device: 'disk',
         'snapshot-file': join(this.#diskOf(boxId), active),
@@ -112,3 +114,13 @@ export class MachineControls implements BoxControls {
 }
 
 const monitorMs = 3_000;
+
+/** Whether there is a machine behind the socket: what nobody answers on is left of one. */
+const isListening = (path: string): Promise<boolean> =>
+  new Promise((resolve, reject) => {
+    const probe = connect(path);
+    probe.once('connect', () => resolve(probe.destroy() !== undefined));
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      ['ENOENT', 'ECONNREFUSED'].includes(error.code ?? '') ? resolve(false) : reject(error),
+    );
+  });

@@ -72,7 +72,10 @@ const machineOptions = (
   ...(template === undefined ? [] : memory(options.memoryMib, templateAt ?? '', template.use === 'make')),
   ...['-drive', `id=image,if=none,format=raw,readonly=on,file=${join(image, 'root.ext4')}`],
   ...['-device', 'virtio-blk-device,drive=image'],
-  ...['-drive', `id=disk,if=none,format=qcow2,cache=writeback,discard=unmap,file=${join(disk, active)}`],
+  ...[
+    '-drive',
+    `id=disk,if=none,format=qcow2,cache=writeback,discard=unmap,werror=report,rerror=report,file=${join(disk, active)}`,
+  ],
   ...['-device', 'virtio-blk-device,drive=disk'],
   ...['-device', 'virtio-serial-device,max_ports=2'],
   ...['-chardev', `socket,id=guest,server=on,wait=off,path=${join(guest, 'agent.sock')}`],

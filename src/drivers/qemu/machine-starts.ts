@@ -28,7 +28,10 @@ export interface MachineStartsOptions {
 export class MachineStarts {
   readonly #options: MachineStartsOptions;
   /** Of the last start of each box: what its template is known by, and whether it goes on from that. */
-  readonly #last = new Map<BoxId, { readonly key: TemplateKey; readonly isWarm: boolean }>();
+  readonly #last = new Map<
+    BoxId,
+    { readonly key: TemplateKey; readonly isWarm: boolean; readonly atMs: number }
+  >();
 
   constructor(options: MachineStartsOptions) {
     this.#options = options;
@@ -38,8 +41,12 @@ export class MachineStarts {
     const { base, images, owner, templates } = this.#options;
     const disk = await settleDisk(box.disk, owner);
     const key = { image: await images.find(disk.image), options };
+    // One that goes on from a template and is not heard of for so long is not going to be.
+    const last = this.#last.get(boxId);
+    if (last?.isWarm === true && performance.now() - last.atMs > unheardMs)
+      await templates?.discard(last.key);
     const directory = await templates?.find(key);
-    this.#last.set(boxId, { key, isWarm: directory !== undefined });
+    this.#last.set(boxId, { key, isWarm: directory !== undefined, atMs: performance.now() });
     return machinePlan(base, {
       ...{ boxId, nonce, options, disk: box.disk, active: disk.active, image: key.image.directory },
       attempt: box.attempt(nonce),
@@ -72,6 +79,8 @@ export class MachineStarts {
     if (!last.isWarm) this.#options.templates?.want(last.key);
   }
 }
+
+const unheardMs = 20_000;
 
 /** What a machine's state depends on besides its image and its size. */
 export const hostKey = async (base: MachineBase): Promise<Readonly<Record<string, string>>> => {

@@ -76,12 +76,17 @@ export const makeTemplate = async (
 
 const comesUp = async (qemu: ChildProcess, monitor: string, signal: AbortSignal): Promise<void> => {
   let said = '';
+  let failed = false;
+  qemu.once('error', (error) => {
+    failed = true;
+    said = error.message;
+  });
   qemu.stderr?.on('data', (chunk: Buffer) => {
     said = `${said}${chunk}`.slice(-1_000);
   });
   while (!(await isThere(monitor))) {
     signal.throwIfAborted();
-    if (qemu.exitCode !== null || qemu.signalCode !== null)
+    if (failed || qemu.exitCode !== null || qemu.signalCode !== null)
       throw new BoxledgerError('Internal', `the machine for a template ended: ${said}`);
     await delay(20, undefined, { signal });
   }
@@ -116,6 +121,7 @@ const keepState = async (
   await chmod(path, 0o666);
   try {
     const came = once(server, 'connection', { signal }) as Promise<[Socket]>; // a server's event has one
+    came.catch(() => undefined); // told to whoever waits for it, if anybody does
     await withMonitor(join(guest, 'qmp.sock'), async (ask) => {
       await ask('stop');
       await leaveMemoryOut(ask);

@@ -15,6 +15,8 @@ const answerSchema = z.union([
 export type AskMachine = (command: string, args?: Readonly<Record<string, unknown>>) => Promise<unknown>;
 
 const timeoutMs = 10_000;
+/** All that is asked on one connection: a machine that goes on saying something keeps nobody for longer. */
+const totalMs = 30_000;
 /** QEMU may be taken over from inside of its machine: no answer of ours is nearly as long. */
 const answerMaxBytes = 1 << 20;
 
@@ -34,6 +36,7 @@ export const withMonitor = async <Result>(
     if (received > answerMaxBytes) socket.destroy(new Error('it says too much'));
   });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+  const deadline = setTimeout(() => socket.destroy(new Error('it does not come to an end')), totalMs);
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   socket.on('error', (error) => {
     failure = error;
@@ -62,6 +65,7 @@ export const withMonitor = async <Result>(
     if (error instanceof BoxledgerError) throw error;
     throw new BoxledgerError('Unavailable', "the machine's monitor does not answer", { cause: error });
   } finally {
+    clearTimeout(deadline);
     socket.destroy();
   }
 };

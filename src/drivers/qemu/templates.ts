@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import type { BoxOptions } from '../../events/box-options.ts';
-import { readIfThere, writeWhole } from '../../os/files.ts';
+import { writeWhole } from '../../os/files.ts';
 import { removeTree } from '../supervised/files.ts';
 import type { Image } from './image/image-store.ts';
 import { templateFiles } from './machine-plan.ts';
@@ -133,12 +133,8 @@ export class Templates {
   async #checkOnce(name: string): Promise<void> {
     const directory = join(this.#directory, name);
     const changed = await lastChange(directory);
-    const record = templateRecordSchema.safeParse(
-      JSON.parse((await readIfThere(join(directory, recordName))) ?? 'null'),
-    ).data;
-    const found = await digestsOf(directory);
-    if (record !== undefined && found.memory === record.memory && found.state === record.state) {
-      if (changed !== undefined) this.#good.set(name, changed);
+    if (changed !== undefined && (await isAsRecorded(directory))) {
+      this.#good.set(name, changed);
       return;
     }
     this.#good.delete(name);
@@ -153,6 +149,17 @@ export class Templates {
       .digest('hex');
   }
 }
+
+const isAsRecorded = async (directory: string): Promise<boolean> => {
+  try {
+    const text = await readFile(join(directory, recordName), 'utf8');
+    const { memory, state } = templateRecordSchema.parse(JSON.parse(text));
+    const found = await digestsOf(directory);
+    return found.memory === memory && found.state === state;
+  } catch {
+    return false; // whatever is wrong with it, it is made anew
+  }
+};
 
 const recordName = 'template.json';
 const namePattern = /^[0-9a-f]{64}$/;
