@@ -52,8 +52,8 @@ export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
 
   thaw: ({ request: { unixTimeMs } }, answer) =>
     answerWith(answer, async () => {
-      await parts.machine?.setClock(Number(unixTimeMs));
       await parts.quiescence.thaw();
+      await parts.machine?.setClock(Number(unixTimeMs));
       return {};
     }),
 

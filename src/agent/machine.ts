@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { BoxledgerError } from '../kernel/errors.ts';
 import type { FileSystemFreezer } from './quiescence.ts';
@@ -61,8 +61,9 @@ export class Machine implements FileSystemFreezer {
     }
   }
 
-  thaw(): Promise<void> {
-    return this.#run('thaw', Buffer.alloc(1));
+  /** Of a machine that has no disk yet: success. */
+  async thaw(): Promise<void> {
+    if (existsSync(disk)) await this.#run('thaw', Buffer.alloc(1));
   }
 
   /** The agent was told to end, and the machine is to end with it. Node would wait for the port, which is being read. */
@@ -88,26 +89,39 @@ export class Machine implements FileSystemFreezer {
     if (!this.#waiting.has(program)) this.#waiting.set(program, this.#start(program));
   }
 
-  /** Starts the program, which waits for its input; what is returned gives that, and its exit code, 255 for none. */
+  /** Starts the program, which waits for its input; what is returned gives that, and its exit code or `notStarted`. */
   #start(program: Program): (input: Buffer) => Promise<number> {
-    const child = spawn(`${this.#directory}/${program}`, { stdio: ['pipe', 'ignore', 'ignore'] });
-    child.stdin.on('error', () => undefined); // its exit code tells
+    const child = this.#spawn(program);
+    child?.stdin?.on('error', () => undefined); // its exit code tells
     const exited = new Promise<number>((resolve) => {
-      child.once('exit', (code) => resolve(code ?? 255));
-      child.once('error', () => resolve(255));
+      if (child === undefined) resolve(notStarted);
+      child?.once('exit', (code) => resolve(code ?? notStarted));
+      child?.once('error', () => resolve(notStarted));
     });
     return (input) => {
-      child.stdin.end(input);
+      child?.stdin?.end(input);
       return exited;
     };
   }
+
+  /** Undefined where there is no room for another process: that is no reason for the agent to end. */
+  #spawn(program: Program): ChildProcess | undefined {
+    try {
+      return spawn(`${this.#directory}/${program}`, { stdio: ['pipe', 'ignore', 'ignore'] });
+    } catch (error) {
+      console.error(`${program} could not be started:`, error);
+      return undefined;
+    }
+  }
 }
 
+const disk = '/run/boxledger/disk';
 /** Whoever started the agent looks whether it is there. */
 const ended = '/run/boxledger/ended';
 const clockSlackMs = 500;
 const prepareAfterMs = 1_000;
 const hostnameBytes = 64;
+const notStarted = 255;
 
 const timeOf = (unixTimeMs: number): Buffer => {
   const time = Buffer.alloc(16);

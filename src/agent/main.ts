@@ -55,6 +55,10 @@ const main = async () => {
   );
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => void shutdown.end(signalGraceMs).then(ended));
+  // An agent that died as it held the file system leaves it so, and nothing could be written for ever.
+  await quiescence
+    .thaw()
+    .catch((error: unknown) => console.error('the file system could not be thawed:', error));
   await clearLeftovers(environment.home).catch((error: unknown) =>
     console.error('what an earlier agent left of copies is still there:', error),
   );

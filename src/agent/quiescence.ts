@@ -17,6 +17,9 @@ export const flushOnly = (flush: () => Promise<boolean>): FileSystemFreezer => (
   thaw: async () => undefined,
 });
 
+/** Between two tries of a thaw that fails. */
+const thawAgainMs = 1_000;
+
 /**
  * Holds the file systems frozen between a Quiesce and its Thaw, and never longer than was agreed: whoever asked may have
  * died, and a box frozen for ever is worse than a copy that is not whole.
@@ -31,21 +34,29 @@ export class Quiescence {
     this.#freezer = freezer;
   }
 
-  /** Again while frozen: the watchdog starts afresh. */
+  /**
+   * Again while frozen: the watchdog starts afresh. It watches from before the freeze: one that fails may have frozen
+   * something all the same, as may an earlier one.
+   */
   quiesce(thawAfterMs: number): Promise<{ readonly frozen: boolean; readonly detail: string }> {
-    return this.#inTurn(async () => {
-      const result = await this.#freezer.freeze();
-      clearTimeout(this.#watchdog);
-      if (result.frozen) this.#watchdog = setTimeout(() => this.#thawUnasked(), thawAfterMs);
-      return result;
+    return this.#inTurn(() => {
+      this.#watch(thawAfterMs);
+      return this.#freezer.freeze();
     });
   }
 
+  /** One that fails is tried again, whether anybody asks or not. */
   thaw(): Promise<void> {
     return this.#inTurn(async () => {
-      clearTimeout(this.#watchdog);
+      this.#watch(thawAgainMs);
       await this.#freezer.thaw();
+      clearTimeout(this.#watchdog);
     });
+  }
+
+  #watch(forMs: number): void {
+    clearTimeout(this.#watchdog);
+    this.#watchdog = setTimeout(() => this.#thawUnasked(), forMs);
   }
 
   #thawUnasked(): void {

@@ -68,7 +68,7 @@ export const exportHandler =
         const manifest = {
           boxledgerVersion: shop.version,
           // JSON, but for optional fields that TypeScript thinks may hold `undefined`.
-          box: { name, options: options as unknown as JsonObject },
+          box: { name, options: options as unknown as JsonObject }, // JSON, but for optional fields
           createdAt: shop.clock.now(),
           consistency,
         };

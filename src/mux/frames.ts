@@ -66,9 +66,12 @@ export class FrameReader {
 }
 
 const frameAt = (bytes: Buffer): Frame | undefined => {
+  const [code] = bytes;
+  if (code === undefined) return undefined;
+  const type = typeOf.get(code);
+  // Before the rest of it has come, if it ever does: an agent that comes up says by one byte that another has died.
+  if (type === undefined) throw brokenMux(`no frame has type ${code}`);
   if (bytes.length < headBytes) return undefined;
-  const type = typeOf.get(bytes.readUInt8(0));
-  if (type === undefined) throw brokenMux(`no frame has type ${bytes.readUInt8(0)}`);
   const [stream, length] = [bytes.readUInt32BE(1), bytes.readUInt32BE(5)];
   if (length > payloadMaxBytes[type] || (type === 'window' && length !== 4))
     throw brokenMux(`a frame of type ${type} has ${length} bytes`);

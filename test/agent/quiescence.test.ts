@@ -67,3 +67,27 @@ test('a freeze that fails is told to its caller and stands in nobody’s way', a
   failing = false;
   await expect(quiescence.quiesce(1000)).resolves.toMatchObject({ frozen: false });
 });
+
+test('a second freeze that fails leaves the watchdog of the first in place', async () => {
+  const log: string[] = [];
+  const quiescence = new Quiescence({
+    freeze: async () => ({ frozen: log.push('freeze') === 1, detail: '' }),
+    thaw: async () => void log.push('thaw'),
+  });
+  await quiescence.quiesce(1_000_000);
+  expect(await quiescence.quiesce(10)).toMatchObject({ frozen: false });
+  await eventually('it is thawed', () => log.includes('thaw'));
+});
+
+test('a thaw that fails is told to its caller, and tried again until it comes about', async () => {
+  const thaws: string[] = [];
+  const quiescence = new Quiescence({
+    freeze: async () => ({ frozen: true, detail: '' }),
+    thaw: async () => {
+      if (thaws.push('thaw') < 3) throw new Error('no process can be started');
+    },
+  });
+  await quiescence.quiesce(1_000_000);
+  await expect(quiescence.thaw()).rejects.toThrow('no process');
+  await eventually('it is thawed', () => thaws.length === 3);
+});

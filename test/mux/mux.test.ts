@@ -115,6 +115,7 @@ test('when the byte stream is gone, so are all of its streams', async () => {
 
 const wrong: readonly (readonly [string, readonly Buffer[]])[] = [
   ['no frame', [Buffer.alloc(64, 0xff)]],
+  ['one byte that begins none', [Buffer.alloc(1, 0xff)]],
   ['a length beyond all bounds', [Buffer.from('0200000001ffffffff', 'hex')]],
   [
     'more data than a frame may have',

@@ -126,7 +126,7 @@ await describeMachines('machines', () => {
     const { process } = await first.boot(specOf(id, 1, small), never);
     const agent = await harness.guest(id);
     const execId = randomIds.execId();
-    const spec = { command: 'sh', args: ['-c', 'sleep 3; exit 3'], env: {} };
+    const spec = { command: 'sh', args: ['-c', 'mkfifo /tmp/gate; read line < /tmp/gate; exit 3'], env: {} };
     const signal = AbortSignal.timeout(50_000);
     await agent.startExec(execId, spec, { env: {}, workingDir: undefined }, signal);
     agent.close();
@@ -134,6 +134,7 @@ await describeMachines('machines', () => {
     const next = await harness.another();
     expect(await next.observe(id)).toMatchObject({ kind: 'running', process });
     const again = await harness.guest(id);
+    await harness.sh(id, 'echo > /tmp/gate');
     expect((await again.waitExec(execId, signal)).exit).toEqual({ kind: 'code', code: 3 });
     again.close();
     await next.kill(id);
@@ -161,6 +162,27 @@ await describeMachines('machines', () => {
     await rm(raw);
     await harness.driver.restoreDisk(id, snapshotId, unhurried);
     expect(await harness.readDisk(id, 'before')).toBe('written\n');
+  });
+
+  test('an agent that is killed while it holds the file system frozen has it thawed by the next', async () => {
+    const { id } = await boot();
+    const agent = await harness.guest(id);
+    const signal = AbortSignal.timeout(50_000);
+    expect(await agent.quiesce(signal)).toMatchObject({ frozen: true });
+    await expect(
+      (async () => {
+        const killer = agent.exec(
+          randomIds.execId(),
+          { command: 'sh', args: ['-c', 'kill -KILL $PPID'], env: {} },
+          { env: {}, workingDir: undefined },
+          signal,
+        );
+        for await (const _ of killer);
+      })(),
+    ).rejects.toMatchObject({ code: 'Unavailable' });
+    agent.close();
+    expect(await harness.sh(id, 'echo written > ~/after && cat ~/after')).toBe('written\n');
+    await harness.driver.kill(id);
   });
 
   test('a disk of many snapshots becomes one file at the next start', async () => {

@@ -60,7 +60,7 @@ exec $bb init
 `,
   /** An agent that was told to end has said so: the machine ends too, its disk written out whole. Any other is started again. */
   'run-agent': `#!/bin/sh
-export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh LANG=C.UTF-8 UV_THREADPOOL_SIZE=8
+export HOME=/root USER=root LOGNAME=root SHELL=/bin/sh LANG=C.UTF-8 UV_THREADPOOL_SIZE=64
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 bb=${guestDirectory}/busybox
 echo -900 > /proc/self/oom_score_adj

@@ -76,7 +76,7 @@ export const openQemuHarness = async (options: Partial<QemuDriverOptions> = {}):
     // A machine has no exit code of its own: it is off.
     exitByItself: async (box) => {
       // It may be off before it has answered.
-      await sh(box, 'sync; (sleep 0.1; reboot -f) > /dev/null 2>&1 &').catch(() => undefined);
+      await sh(box, 'sync; reboot -f').catch(() => undefined);
     },
     writeDisk: async (box, name, text) =>
       (await isUp(box))
