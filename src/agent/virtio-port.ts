@@ -16,11 +16,13 @@ export const servePort = async (name: string, accept: (stream: MuxStream) => voi
   const port = await open(await findPort(name), 'r+');
   const chunk = Buffer.allocUnsafe(chunkBytes);
   // A host that is connected to an agent that has died has not been told: no frame begins like this, so it connects anew.
-  const startAfresh = port.write(Buffer.alloc(1, 0xff));
-  startAfresh.catch((error: unknown) => console.error('the port cannot be written to:', error));
+  const saidSo = port
+    .write(Buffer.alloc(1, 0xff))
+    .catch((error: unknown) => console.error('the port cannot be written to:', error));
   for (;;) {
     let connection = new HostConnection(port, accept);
     for (let bytes = await read(port, chunk); bytes > 0; bytes = await read(port, chunk)) {
+      await saidSo; // before anything else is
       if (await connection.receive(chunk.subarray(0, bytes))) continue;
       // Of another connection, perhaps, that began while this machine stood still.
       connection = new HostConnection(port, accept);

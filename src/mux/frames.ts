@@ -8,7 +8,8 @@ import { BoxledgerError } from '../kernel/errors.ts';
  *     DATA    bytes of the stream, at most `dataMaxBytes`
  *     END     no more DATA comes from this side
  *     RESET   the stream is over, both ways
- *     WINDOW  payload of 4 bytes: so many more bytes of DATA may be sent; each side begins with `windowBytes`
+ *     WINDOW  payload of 4 bytes: so much more DATA may be sent; each side begins with `windowBytes`. A frame of DATA takes
+ *             its bytes and `frameCost`, so that many small ones are no way to make a receiver hold more
  */
 export const frameTypes = { open: 1, data: 2, end: 3, reset: 4, window: 5 } as const;
 export type FrameType = keyof typeof frameTypes;
@@ -21,6 +22,7 @@ export interface Frame {
 
 export const dataMaxBytes = 32 * 1024;
 export const windowBytes = 256 * 1024;
+export const frameCost = 64;
 const headBytes = 9;
 const payloadMaxBytes: Readonly<Record<FrameType, number>> = {
   open: 0,

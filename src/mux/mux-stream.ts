@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { brokenMux, dataMaxBytes, encodeFrame, encodeWindow, windowBytes } from './frames.ts';
+import { brokenMux, dataMaxBytes, encodeFrame, encodeWindow, frameCost, windowBytes } from './frames.ts';
 
 /** What a stream asks of what carries it. */
 export interface StreamCarrier {
@@ -20,6 +20,10 @@ export class MuxStream extends Duplex {
   #unread = 0;
   #blocked: (() => void) | undefined;
   #remoteDone = false;
+  /** The other side takes nothing any more. */
+  #refused = false;
+  /** What was granted last is still on its way. */
+  #granting = false;
 
   constructor(id: number, carrier: StreamCarrier) {
     super({ allowHalfOpen: true });
@@ -29,9 +33,10 @@ export class MuxStream extends Duplex {
 
   receive(payload: Buffer): void {
     if (this.#remoteDone) throw brokenMux(`stream ${this.#id} has ended, and goes on`);
-    this.#receiveWindow -= payload.length;
+    const cost = payload.length + frameCost;
+    this.#receiveWindow -= cost;
     if (this.#receiveWindow < 0) throw brokenMux(`stream ${this.#id} is over its window`);
-    this.#unread += payload.length;
+    this.#unread += cost;
     this.push(Buffer.from(payload));
   }
 
@@ -43,17 +48,41 @@ export class MuxStream extends Duplex {
   receiveWindow(bytes: number): void {
     this.#sendWindow += bytes;
     if (this.#sendWindow > windowBytes) throw brokenMux(`stream ${this.#id} is given more than its window`);
+    this.#unblock();
+  }
+
+  /** What had come before is still there to be read, if it came to its end. */
+  receiveReset(): void {
+    if (!this.#remoteDone || this.readableEnded) {
+      this.destroy();
+      return;
+    }
+    this.#refused = true;
+    this.#unblock();
+    this.once('end', () => this.destroy());
+  }
+
+  #unblock(): void {
     const blocked = this.#blocked;
     this.#blocked = undefined;
     blocked?.();
   }
 
   override _read(): void {
-    if (this.#unread === 0 || this.#remoteDone) return;
+    this.#grant();
+  }
+
+  /** Half a window at a time, and one after the other: who does not take what it is granted gets no more of it. */
+  #grant(): void {
+    if (this.#granting || this.#remoteDone || this.#unread < windowBytes / 2) return;
     const bytes = this.#unread;
     this.#unread = 0;
     this.#receiveWindow += bytes;
-    this.#carrier.send(encodeWindow(this.#id, bytes), () => undefined);
+    this.#granting = true;
+    this.#carrier.send(encodeWindow(this.#id, bytes), () => {
+      this.#granting = false;
+      this.#grant();
+    });
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -61,12 +90,16 @@ export class MuxStream extends Duplex {
       done();
       return;
     }
-    const size = Math.min(chunk.length, dataMaxBytes, this.#sendWindow);
-    if (size === 0) {
+    if (this.#refused) {
+      done(new Error('the other side takes nothing any more'));
+      return;
+    }
+    const size = Math.min(chunk.length, dataMaxBytes, this.#sendWindow - frameCost);
+    if (size <= 0) {
       this.#blocked = () => this._write(chunk, _encoding, done);
       return;
     }
-    this.#sendWindow -= size;
+    this.#sendWindow -= size + frameCost;
     this.#carrier.send(encodeFrame('data', this.#id, chunk.subarray(0, size)), () =>
       this._write(chunk.subarray(size), _encoding, done),
     );

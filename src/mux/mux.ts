@@ -40,6 +40,11 @@ export class Mux {
     });
   }
 
+  /** No stream can be opened any more. */
+  get isGone(): boolean {
+    return this.#carrier.destroyed;
+  }
+
   /** Undefined when the carrier has gone, or there are too many. */
   open(): MuxStream | undefined {
     if (this.#carrier.destroyed || this.#streams.size >= streamsMax) return undefined;
@@ -83,7 +88,7 @@ export class Mux {
     else if (type === 'window') stream.receiveWindow(payload.readUInt32BE());
     else {
       this.#streams.delete(id);
-      stream.destroy();
+      stream.receiveReset();
     }
   }
 

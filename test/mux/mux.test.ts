@@ -104,6 +104,36 @@ test('a stream that is given up ends on the other side, and its number is never 
   expect(mux.open()).toBeDefined();
 });
 
+test('what came to its end before a reset is still read, and nothing can be written any more', async () => {
+  const { open } = connected();
+  const [near, far] = await open();
+  far.end('all of it');
+  await new Promise<void>((resolve) => far.once('finish', () => resolve()));
+  far.destroy(); // before the other side has said its last
+  await eventually('the reset to come', () => near.readableLength > 0);
+  near.on('error', () => undefined);
+  expect((await buffer(near)).toString()).toBe('all of it');
+  await eventually('the stream to go', () => near.destroyed);
+});
+
+test('a guest that sends small frames and reads nothing makes the host hold little', async () => {
+  let held = 0;
+  const port = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer) => {
+      held += chunk.length; // never taken: the guest does not read
+    },
+  });
+  port.on('error', () => undefined);
+  const stream = new Mux(port).open();
+  stream?.resume();
+  for (let sent = 0; sent < 100_000 && !port.destroyed; sent += 1) {
+    port.push(encodeFrame('data', 1, Buffer.alloc(1)));
+    if (sent % 1_000 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(held + port.writableLength).toBeLessThan(1_000);
+});
+
 test('when the byte stream is gone, so are all of its streams', async () => {
   const { open, host, mux } = connected();
   const [near, far] = await open();

@@ -10,7 +10,7 @@ const [greetingFirstMs, greetingMaxMs] = [1_000, 10_000] as const;
 /** The guest looks every 10 ms whether its host has gone. */
 const pauseMs = 30;
 
-/** Connections that wait for the agent at a time; more are closed at once. */
+/** Connections that wait for the agent at a time. Of more, those that came first are closed: they may have gone long ago. */
 const waitingMax = 64;
 
 /**
@@ -73,7 +73,7 @@ export class GuestLink {
         this.#serve(port);
         await gone;
         this.#mux = undefined;
-      } else greetingMs = Math.min(greetingMs * 2, greetingMaxMs);
+      } else if (inTime.aborted) greetingMs = Math.min(greetingMs * 2, greetingMaxMs);
       port.destroy();
       signal.removeEventListener('abort', close);
       await delay(pauseMs, undefined, { signal }).catch(() => undefined);
@@ -90,12 +90,14 @@ export class GuestLink {
 
   #take(socket: Socket): void {
     socket.on('error', () => undefined); // whoever connected hears of its own
-    if (this.#mux !== undefined) carry(socket, this.#mux);
-    else if (this.#waiting.size >= waitingMax) socket.destroy();
-    else {
-      this.#waiting.add(socket);
-      socket.once('close', () => this.#waiting.delete(socket));
+    if (this.#mux?.isGone === false) {
+      carry(socket, this.#mux);
+      return;
     }
+    const [oldest] = this.#waiting;
+    if (this.#waiting.size >= waitingMax) oldest?.destroy();
+    this.#waiting.add(socket);
+    socket.once('close', () => this.#waiting.delete(socket));
   }
 }
 
@@ -104,5 +106,9 @@ const carry = (socket: Socket, mux: Mux): void => {
   if (stream === undefined) return void socket.destroy();
   socket.pipe(stream).pipe(socket);
   stream.once('close', () => socket.destroySoon());
-  socket.once('close', () => stream.destroy());
+  // What it had said to its end still goes through.
+  socket.once('close', () => {
+    if (!stream.writableEnded || stream.writableFinished) stream.destroy();
+    else stream.once('finish', () => stream.destroy());
+  });
 };
