@@ -27,16 +27,21 @@ export type Tool = keyof typeof toolPackages;
 
 const path = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin`;
 
+interface ToolOptions extends Pick<ExecFileOptions, 'cwd' | 'signal' | 'env'> {
+  /** What is given; by default what it wrote to its standard output. */
+  readonly output?: 'stdout' | 'stderr';
+}
+
 /** Runs it to its end; gives its output. Throws `Unsupported` where it is not installed, `Internal` with what it said. */
 export const runTool = async (
   tool: Tool,
   args: readonly string[],
-  options: Pick<ExecFileOptions, 'cwd' | 'signal' | 'env'> = {},
+  { output = 'stdout', ...options }: ToolOptions = {},
 ): Promise<string> => {
   try {
     const env = { ...process.env, ...options.env, PATH: path, LC_ALL: 'C' };
-    const { stdout } = await promisify(execFile)(tool, [...args], { ...options, env, maxBuffer: 16 << 20 });
-    return stdout;
+    const said = await promisify(execFile)(tool, [...args], { ...options, env, maxBuffer: 64 << 20 });
+    return said[output];
   } catch (error) {
     if (options.signal?.aborted === true) throw options.signal.reason;
     if (errnoOf(error) === 'ENOENT') throw notInstalled(tool, error);

@@ -45,6 +45,7 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   await refuseDynamic(inputs.busyboxPath);
   await program(inputs.busyboxPath, join(own, 'busybox'));
   await copyFile(inputs.agentPath, join(own, 'agent.cjs'));
+  await chmod(join(own, 'agent.cjs'), 0o644);
   await bringNode(own, inputs.nodePath);
   for (const [name, content] of Object.entries({ ...guestFiles, ...machinePrograms })) {
     await writeFile(join(own, name), content);
@@ -54,6 +55,23 @@ export const makeRootTree = async (tree: string, inputs: RootInputs): Promise<vo
   await mkdir(join(tree, 'etc'), { recursive: true });
   await writeFile(join(tree, 'etc/inittab'), inittab);
   if (isBusybox) await linkApplets(tree, inputs.busyboxPath);
+  // Of a root file system that was given, modes are as given, but for what was added.
+  for (const path of await pathsBelow(tree))
+    if (isBusybox || isOurs(path)) await setMode(join(tree, path), modes[path]);
+};
+
+const isOurs = (path: string) =>
+  `/${path}/`.startsWith(`${guestDirectory}/`) || mountPoints.includes(path) || path === 'etc/inittab';
+
+/** Those of what is not for everybody to read and, programs and directories, to execute. */
+const modes: Readonly<Record<string, number>> = { root: 0o700, tmp: 0o1777, 'var/tmp': 0o1777 };
+
+/** As it would be under any other umask. */
+const setMode = async (path: string, mode: number | undefined): Promise<void> => {
+  const found = await lstat(path);
+  if (found.isSymbolicLink()) return;
+  const isForAll = found.isDirectory() || (found.mode & 0o100) !== 0;
+  await chmod(path, mode ?? (isForAll ? 0o755 : 0o644));
 };
 
 /** A machine comes up with nothing else. */
@@ -89,11 +107,18 @@ const debianLeavings = [
   'var/lib/apt/lists',
   'var/lib/dpkg/available',
   'etc/machine-id',
+  // The builder's.
+  'etc/resolv.conf',
+  'etc/hostname',
 ];
 
 const debianBase = async (tree: string): Promise<void> => {
   await runTool('debootstrap', ['--variant=minbase', debianRelease, tree]);
   for (const path of debianLeavings) await removeTree(join(tree, path));
+  // The day on which each password was last changed, which is that of the build.
+  for (const path of ['etc/shadow', 'etc/shadow-'].map((name) => join(tree, name)))
+    if (await isThere(path))
+      await writeFile(path, (await readFile(path, 'utf8')).replace(/^([^:]*:[^:]*):\d+:/gm, '$1:1:'));
   for (const path of ['var/log', 'var/cache/apt/archives/partial', 'var/lib/apt/lists/partial'])
     await mkdir(join(tree, path), { recursive: true });
 };
@@ -112,8 +137,6 @@ const busyboxBase = async (tree: string): Promise<void> => {
   ])
     await mkdir(join(tree, directory), { recursive: true });
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) await symlink(`usr/${name}`, join(tree, name));
-  await chmod(join(tree, 'root'), 0o700);
-  await chmod(join(tree, 'var/tmp'), 0o1777);
   for (const [name, text] of Object.entries(etcFiles)) await writeFile(join(tree, 'etc', name), text);
 };
 
