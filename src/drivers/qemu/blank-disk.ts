@@ -1,11 +1,9 @@
 import { chmod, mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isThere } from '../supervised/files.ts';
+import { diskBytes } from './disk-size.ts';
 import { flushFile } from './layered-disk.ts';
 import { runTool } from './tools.ts';
-
-/** What a box can have on its disk. It takes room as it is written to. */
-export const diskBytes = 8 * 1024 ** 3;
 
 /** An empty file system, made once for a data directory: the lowest layer of every disk. */
 export const blankDisk = async (dataDir: string): Promise<string> => {

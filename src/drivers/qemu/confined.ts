@@ -77,4 +77,4 @@ export const confined = (
 };
 
 export const unprivileged = ({ serviceIsRoot }: ConfinedBase): readonly string[] =>
-  serviceIsRoot ? ['setpriv', ...dropTo(boxUid), '--'] : [];
+  serviceIsRoot ? ['setpriv', ...dropTo(boxUid), '--'] : ['setpriv', '--pdeathsig', 'KILL', '--'];

@@ -1,14 +1,14 @@
-import { lstat, mkdir, open, readdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BoxId } from '../../kernel/ids.ts';
 import { badArchive } from '../box-archive/bad-archive.ts';
 import { manifestPath } from '../box-archive/manifest.ts';
 import type { Owner } from '../supervised/disk.ts';
 import type { DiskFormat } from '../supervised/disk-format.ts';
-import { diskBytes } from './blank-disk.ts';
+import { diskBytes } from './disk-size.ts';
 import type { ImageStore } from './image/image-store.ts';
 import { adoptFile, bytesOf, copyDisk, exportDisk, keepDisk, readDisk } from './layered-disk.ts';
-import { headBytes, problemOfQcow2 } from './qcow2-head.ts';
+import { lookAtQcow2 } from './qcow2-head.ts';
 import { runTool } from './tools.ts';
 
 export interface LayerContext {
@@ -56,11 +56,8 @@ const refuseWrongFile = async (tree: string, signal: AbortSignal): Promise<void>
   const names = await readdir(tree);
   if (names.length !== 1 || names[0] !== portableName || !(await lstat(path)).isFile())
     throw badArchive('disk/', `it holds something else than one file ${portableName}`);
-  const file = await open(path, 'r');
-  const head = Buffer.alloc(headBytes);
-  await file.read(head, 0, headBytes, 0).finally(() => file.close());
-  const problem = problemOfQcow2(head, diskBytes);
-  if (problem !== undefined) throw badArchive(`disk/${portableName}`, problem);
+  const found = await lookAtQcow2(path, { maxBytes: diskBytes, below: null });
+  if ('problem' in found) throw badArchive(`disk/${portableName}`, found.problem);
   await runTool('qemu-img', ['check', '-q', '-f', 'qcow2', path], { signal }).catch((cause: unknown) => {
     signal.throwIfAborted();
     throw badArchive(`disk/${portableName}`, 'it is damaged', { cause });

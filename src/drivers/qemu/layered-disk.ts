@@ -18,6 +18,8 @@ import { z } from 'zod';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { readIfThere, writeWhole } from '../../os/files.ts';
 import type { Owner } from '../supervised/disk.ts';
+import { diskBytes } from './disk-size.ts';
+import { lookAtQcow2 } from './qcow2-head.ts';
 import { runTool } from './tools.ts';
 
 /*
@@ -143,7 +145,8 @@ const flatten = async (disk: string, record: DiskRecord, owner: Owner): Promise<
 
 /** All of the disk as one file that stands by itself. */
 export const exportDisk = async (disk: string, target: string, signal?: AbortSignal): Promise<void> => {
-  const { active } = await readDisk(disk);
+  const { active, layers } = await readDisk(disk);
+  await sizeOf(disk, [...layers, active]);
   const formats = ['-f', 'qcow2', '-O', 'qcow2'];
   await runTool('qemu-img', ['convert', ...formats, join(disk, active), target], { signal });
   await flushFile(target);
@@ -175,10 +178,33 @@ const withActive = async (
   owner: Owner,
 ): Promise<DiskRecord> => {
   const active = newName();
-  const below = ['-b', record.layers.at(-1) ?? '', '-F', 'qcow2'];
-  await runTool('qemu-img', ['create', '-q', '-f', 'qcow2', ...below, active], { cwd: disk });
+  const bytes = await sizeOf(disk, record.layers);
+  // Unread: what stands below is told, and not asked of a file that a machine may be writing to.
+  const below = ['-u', '-b', record.layers.at(-1) ?? '', '-F', 'qcow2'];
+  const options = ['-q', '-f', 'qcow2', ...below, active, String(bytes)];
+  await runTool('qemu-img', ['create', ...options], { cwd: disk });
   await give(join(disk, active), owner);
   return { ...record, active };
+};
+
+/**
+ * Of the disk in the topmost of the files, lowest first. Machines write to them, so their heads are looked at before any
+ * program of the host's opens them: one could name any file of the host.
+ */
+const sizeOf = async (disk: string, files: readonly string[]): Promise<number> => {
+  let size = 0;
+  for (const [index, name] of files.entries()) {
+    const found = await lookAtQcow2(join(disk, name), {
+      maxBytes: diskBytes,
+      below: files[index - 1] ?? null,
+    });
+    if ('problem' in found)
+      throw new BoxledgerError('Internal', `${join(disk, name)} is not as it was made: ${found.problem}`, {
+        help: 'Restore a snapshot of the box, or clone another.',
+      });
+    size = found.bytes;
+  }
+  return size;
 };
 
 const give = async (path: string, owner: Owner): Promise<void> => {

@@ -214,6 +214,16 @@ await describeMachines('machines', () => {
     await harness.driver.kill(id);
   });
 
+  test('a disk whose file was made to name one of the host is opened by no program of the host', async () => {
+    const { id } = await boot();
+    await harness.driver.kill(id);
+    const disk = join(harness.dataDir, 'boxes', id, 'disk');
+    const { active } = JSON.parse(await readFile(join(disk, 'disk.json'), 'utf8'));
+    await run('qemu-img', ['rebase', '-u', '-b', '/etc/hostname', '-F', 'raw', join(disk, active)]);
+    const named = { code: 'Internal', message: expect.stringContaining('does not stand on') };
+    await expect(harness.driver.snapshotDisk(id, newSnapshotId(), unhurried)).rejects.toMatchObject(named);
+  });
+
   test('disks that name other files, or are none, make no box', async () => {
     const directory = await makeDataDir();
     const [raw, secret] = [join(directory, 'raw'), join(directory, 'secret')];

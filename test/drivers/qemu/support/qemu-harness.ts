@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
 import type { Driver } from '../../../../src/drivers/driver.ts';
-import { exportDisk, readDisk as readDiskRecord } from '../../../../src/drivers/qemu/layered-disk.ts';
+import { readDisk as readDiskRecord } from '../../../../src/drivers/qemu/layered-disk.ts';
 import { createQemuDriver, type QemuDriverOptions } from '../../../../src/drivers/qemu/qemu-driver.ts';
 import { connectGuest } from '../../../../src/guest/grpc-guest.ts';
 import type { Guest } from '../../../../src/guest/guest.ts';
@@ -144,10 +144,8 @@ const writeInto = async (raw: string, name: string, text: string): Promise<void>
 
 /** The box's file system as a raw file, its journal replayed. */
 const rawOf = async (disk: string): Promise<string> => {
-  const [whole, raw] = [`${disk}.whole`, `${disk}.raw`];
-  await exportDisk(disk, whole);
-  await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', whole, raw]);
-  await rm(whole);
+  const [{ active }, raw] = [await readDiskRecord(disk), `${disk}.raw`];
+  await run('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', join(disk, active), raw]);
   await run('e2fsck', ['-p', raw]).catch((error: { readonly code?: number }) => {
     if (error.code !== 1) throw error; // 1: it was put right
   });
@@ -157,8 +155,10 @@ const rawOf = async (disk: string): Promise<string> => {
 const writeOffline = async (disk: string, name: string, text: string): Promise<void> => {
   const raw = await rawOf(disk);
   await writeInto(raw, name, text);
-  const [{ active }, made] = [await readDiskRecord(disk), `${disk}.made`];
-  await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, made]);
+  const [{ active, layers }, made] = [await readDiskRecord(disk), join(disk, 'made')];
+  const top = layers.at(-1);
+  const below = top === undefined ? [] : ['-B', top, '-F', 'qcow2'];
+  await run('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', ...below, raw, made], { cwd: disk });
   await rm(raw);
   const { uid, gid } = await stat(join(disk, active));
   await chown(made, uid, gid);
