@@ -39,7 +39,7 @@ child=$!
     sleep 1 & nap=$!
     [ -n "$over" ] || wait "$nap"
   done
-  [ -z "$over" ] || kill "$nap"
+  [ -z "$over" ] || { kill "$nap"; wait "$nap"; }
 } 2>/dev/null &
 watch=$!
 wait "$child"
