@@ -4,6 +4,7 @@
  * of its own, as root and with `--port NAME`, the name of the virtio port by which its host comes.
  */
 import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { GuestServiceService } from '../gen/guest/v1/guest.ts';
@@ -25,6 +26,7 @@ const flushTimeoutMs = 1_000;
 const signalGraceMs = 1_000;
 /** For answers that are still on their way when the end has come. */
 const lastAnswersMs = 200;
+const lastAnswersOfMachineMs = 1_000;
 
 const main = async () => {
   const options = { socket: { type: 'string' }, port: { type: 'string' } } as const;
@@ -44,10 +46,12 @@ const main = async () => {
     'grpc.max_receive_message_length': limits.messageMaxBytes,
     'grpc.max_send_message_length': limits.messageMaxBytes,
   });
-  const exit = () => (machine === undefined ? process.exit(0) : machine.end());
+  const guestPort =
+    port === undefined ? undefined : new (await import('./virtio-port.ts')).GuestPort(port, accept(server));
+  const end = () => (machine === undefined ? process.exit(0) : machine.end());
   const ended = () => {
-    server.tryShutdown(exit);
-    setTimeout(exit, lastAnswersMs);
+    server.tryShutdown(() => void (guestPort?.flushed() ?? Promise.resolve()).then(end));
+    setTimeout(end, machine === undefined ? lastAnswersMs : lastAnswersOfMachineMs);
   };
   server.addService(
     GuestServiceService,
@@ -62,10 +66,14 @@ const main = async () => {
   await clearLeftovers(environment.home).catch((error: unknown) =>
     console.error('what an earlier agent left of copies is still there:', error),
   );
-  if (socket !== undefined) return listenOnUnixSocket(server, socket);
+  if (socket !== undefined) await listenOnUnixSocket(server, socket);
+  await guestPort?.serve();
+};
+
+/** Lets the server serve a stream as any connection. */
+const accept = (server: Server) => {
   const { injectConnection } = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const { servePort } = await import('./virtio-port.ts');
-  await servePort(port ?? '', (stream) => injectConnection(stream));
+  return (stream: Duplex) => injectConnection(stream);
 };
 
 main().catch((error: unknown) => {

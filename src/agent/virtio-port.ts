@@ -11,27 +11,45 @@ const chunkBytes = 64 * 1024;
 /** Between two looks whether a host is there: Linux has no event for it that Node could wait for. */
 const hostPollMs = 10;
 
-/** Serves whatever the host connects by the port of that name, for as long as the machine is up. */
-export const servePort = async (name: string, accept: (stream: MuxStream) => void): Promise<never> => {
-  const port = await open(await findPort(name), 'r+');
-  const chunk = Buffer.allocUnsafe(chunkBytes);
-  // A host that is connected to an agent that has died has not been told: no frame begins like this, so it connects anew.
-  const saidSo = port
-    .write(Buffer.alloc(1, 0xff))
-    .catch((error: unknown) => console.error('the port cannot be written to:', error));
-  for (;;) {
-    let connection = new HostConnection(port, accept);
-    for (let bytes = await read(port, chunk); bytes > 0; bytes = await read(port, chunk)) {
-      await saidSo; // before anything else is
-      if (await connection.receive(chunk.subarray(0, bytes))) continue;
-      // Of another connection, perhaps, that began while this machine stood still.
-      connection = new HostConnection(port, accept);
-      await connection.receive(chunk.subarray(0, bytes));
-    }
-    await connection.end();
-    await delay(hostPollMs);
+/** The port of that name, by which the host comes. */
+export class GuestPort {
+  readonly #name: string;
+  readonly #accept: (stream: MuxStream) => void;
+  #connection: HostConnection | undefined;
+
+  /** `accept`: gets each stream that the host opens. */
+  constructor(name: string, accept: (stream: MuxStream) => void) {
+    this.#name = name;
+    this.#accept = accept;
   }
-};
+
+  /** Serves whatever the host connects, for as long as the machine is up. */
+  async serve(): Promise<never> {
+    const port = await open(await findPort(this.#name), 'r+');
+    const chunk = Buffer.allocUnsafe(chunkBytes);
+    // A host that is connected to an agent that has died has not been told: no frame begins like this, so it connects anew.
+    const saidSo = port
+      .write(Buffer.alloc(1, 0xff))
+      .catch((error: unknown) => console.error('the port cannot be written to:', error));
+    for (;;) {
+      this.#connection = new HostConnection(port, this.#accept);
+      for (let bytes = await read(port, chunk); bytes > 0; bytes = await read(port, chunk)) {
+        await saidSo; // before anything else is
+        if (await this.#connection.receive(chunk.subarray(0, bytes))) continue;
+        // Of another connection, perhaps, that began while this machine stood still.
+        this.#connection = new HostConnection(port, this.#accept);
+        await this.#connection.receive(chunk.subarray(0, bytes));
+      }
+      await this.#connection.end();
+      await delay(hostPollMs);
+    }
+  }
+
+  /** Resolves once the host has all that was written to it. */
+  async flushed(): Promise<void> {
+    await this.#connection?.flushed();
+  }
+}
 
 /** 0: no host is connected. */
 const read = async (port: FileHandle, chunk: Buffer): Promise<number> =>
@@ -69,6 +87,10 @@ class HostConnection {
     if (!this.#writer.destroyed) return true;
     await this.#writer.idle;
     return false;
+  }
+
+  flushed(): Promise<void> {
+    return new Promise((resolve) => this.#writer.write(Buffer.alloc(0), () => resolve()));
   }
 
   async end(): Promise<void> {

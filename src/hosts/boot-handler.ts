@@ -58,7 +58,7 @@ const guestAnswers = async (
     await withinLimit('the guest to answer', bootMs, signal, (limited) =>
       Promise.race([
         answered(() => guest.ping(limited), limited).then(
-          () => identity && guest.configure(identity, limited),
+          () => identity && answered(() => guest.configure(identity, limited), limited),
         ),
         driver.ended(boxId, process, limited).then((exit) => {
           throw new BoxledgerError('Internal', 'the box ended before its guest answered', {
@@ -73,11 +73,11 @@ const guestAnswers = async (
   return Math.round(clock.monotonicMs() - began);
 };
 
-/** Pings until there is an answer: a guest that does not listen yet is no failure. */
-const answered = async (ping: () => Promise<unknown>, signal: AbortSignal): Promise<void> => {
+/** Asks until there is an answer: a guest that does not listen yet is no failure. */
+const answered = async (ask: () => Promise<unknown>, signal: AbortSignal): Promise<void> => {
   for (;;) {
     try {
-      await ping();
+      await ask();
       return;
     } catch (error) {
       if (signal.aborted || !(error instanceof BoxledgerError && error.retry)) throw error;

@@ -140,12 +140,10 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
       return { kind: 'unknown' };
     await lifelineBroken(attempt.lifeline, signal);
     return this.#alone(boxId, 'wait for the end', async () => {
-      const exit = await readExit(attempt);
-      if (exit !== undefined) return exit;
+      // Also clears away what it left; a later boot may have come meanwhile.
       const state = await this.#settle(boxId, box);
-      return state.kind === 'ended' && state.record.nonce === record?.nonce
-        ? state.exit
-        : { kind: 'unknown' };
+      if (state.kind === 'ended' && state.record.nonce === record?.nonce) return state.exit;
+      return (await readExit(attempt)) ?? { kind: 'unknown' };
     });
   }
 
