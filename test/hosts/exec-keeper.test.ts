@@ -14,6 +14,7 @@ import {
 } from '../../src/kernel/ids.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
+import { requestExec } from '../support/exec-commands.ts';
 import { gate as createGate } from '../support/gate.ts';
 import { createPlane, flakyDoor, meta, type Plane, silent } from '../support/plane.ts';
 import { never, scriptedGuest, unavailable } from '../support/scripted-guest.ts';
@@ -49,22 +50,7 @@ const runningBox = async (host = hostId) => {
   if (host === hostId) await plane.until(boxId, 'running');
   return boxId;
 };
-const requested = async (boxId: BoxId): Promise<ExecId> => {
-  const execId = randomIds.execId();
-  const answer = await plane.door.submit(
-    {
-      type: 'exec.request',
-      execId,
-      boxId,
-      generation: 1,
-      spec: { command: 'true', args: [], env: {} },
-      recorded: { program: { kind: 'none' }, env: { kind: 'none' } },
-    },
-    meta,
-  );
-  expect(answer.kind).toBe('accepted');
-  return execId;
-};
+const requested = (boxId: BoxId) => requestExec(plane.door, boxId);
 const eventsOf = (execId: ExecId) => plane.store.log.readStream(execStream(execId), noVersion, 10);
 const typesOf = async (execId: ExecId) => (await eventsOf(execId)).map(({ type }) => type);
 

@@ -13,10 +13,12 @@ import {
   execStream,
   type HostId,
   noVersion,
+  type StreamId,
 } from '../../src/kernel/ids.ts';
 import { msOf, type Timestamp } from '../../src/kernel/time.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { eventually } from '../support/eventually.ts';
+import { requestExec } from '../support/exec-commands.ts';
 import { type HostUnderTest, hostsOn } from '../support/host-under-test.ts';
 import { createPlane, meta, type Plane } from '../support/plane.ts';
 
@@ -48,18 +50,18 @@ const pausedBox = async (host: HostUnderTest, maxDurationMs: number) => {
 };
 /** When the use was over, by the log. */
 const useOnce = async (door: CommandDoor, boxId: BoxId, kind: 'exec' | 'copy'): Promise<Timestamp> => {
-  const [execId, copyId] = [randomIds.execId(), randomIds.copyId()];
   const failure = { code: 'NotFound', message: 'no such thing' } as const;
+  let stream: StreamId;
   if (kind === 'exec') {
-    const spec = { command: 'work', args: [], env: {} };
-    const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-    await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+    const execId = await requestExec(door, boxId);
     await door.submit({ type: 'exec.reportFailed', execId, failure }, meta);
+    stream = execStream(execId);
   } else {
+    const copyId = randomIds.copyId();
     const where = { boxId, generation: 1, direction: 'out', path: '/x' } as const;
     await door.submit({ type: 'copy.reportFailed', copyId, ...where, failure, durationMs: 1 }, meta);
+    stream = copyStream(copyId);
   }
-  const stream = kind === 'exec' ? execStream(execId) : copyStream(copyId);
   const last = (await plane.store.log.readStream(stream, noVersion, 10)).at(-1);
   if (last === undefined) throw new Error('it was not used');
   return last.occurredAt;
@@ -190,10 +192,7 @@ test('an exec keeps its box from being idle no more though the answer to its end
   const host = await start();
   const boxId = await runningBox(host, { idleTimeoutMs: 200 });
   const door = overheardDoor(losingAnswerTo('exec.reportFailed'), host);
-  const execId = randomIds.execId();
-  const spec = { command: 'work', args: [], env: {} };
-  const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-  await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+  const execId = await requestExec(door, boxId);
   expect(host.uses.of(boxId)).toBe('in-use');
   const failure = { code: 'NotFound', message: 'there is no such program' } as const;
   const end = () =>
@@ -210,10 +209,7 @@ test('an idle box is stopped, and not while an exec goes on in it', async () => 
   const host = await start();
   const door = overheardDoor(plane.door, host);
   const boxId = await runningBox(host, { idleTimeoutMs: 1_000 });
-  const execId = randomIds.execId();
-  const spec = { command: 'work', args: [], env: {} };
-  const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-  await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+  const execId = await requestExec(door, boxId);
   await door.submit({ type: 'exec.reportStarted', execId, pid: 7 }, meta);
   const { startedAt } = await plane.view(boxId);
   await eventually('it would have been idle', () => Date.now() > momentOf(startedAt) + 1_500);
@@ -234,11 +230,7 @@ test('an idle box is stopped, and not while an exec goes on in it', async () => 
 test('an exec that goes on while its host is away keeps its box from being idle', async () => {
   const first = await start();
   const boxId = await runningBox(first, { idleTimeoutMs: 400 });
-  const execId = randomIds.execId();
-  const spec = { command: 'work', args: [], env: {} };
-  const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-  const door = overheardDoor(plane.door, first);
-  await door.submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded }, meta);
+  const execId = await requestExec(overheardDoor(plane.door, first), boxId);
   await hosts.stop(first);
   const next = await start();
   expect(next.uses.of(boxId)).toBe('in-use');

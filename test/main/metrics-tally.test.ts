@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CommandDoor } from '../../src/commands/door.ts';
 import { boxOptionsSchema } from '../../src/events/box-options.ts';
 import type { BoxCommand } from '../../src/events/commands.ts';
-import { execSpecSchema } from '../../src/events/exec-events.ts';
 import { BoxledgerError } from '../../src/kernel/errors.ts';
 import { commandId } from '../../src/kernel/ids.ts';
 import { meteredDoor } from '../../src/main/metered-door.ts';
@@ -11,6 +10,7 @@ import { openRegistry } from '../../src/main/metrics-registry.ts';
 import { ServiceTally } from '../../src/main/metrics-tally.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
+import { requestExec } from '../support/exec-commands.ts';
 import { createPlane, flakyDoor, meta, type Plane, someProcess } from '../support/plane.ts';
 
 let plane: Plane;
@@ -93,13 +93,7 @@ test('a box is counted as it is created, fails to start and stops, and a repeate
 test('execs are counted; one that ends with another code than 0 is no error', async () => {
   const { tally, door, shown } = counted();
   const [boxId, other] = [randomIds.boxId(), randomIds.boxId()];
-  const request = async (box = boxId) => {
-    const execId = randomIds.execId();
-    const spec = execSpecSchema.parse({ command: 'ls' });
-    const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-    await door.submit({ type: 'exec.request', execId, boxId: box, generation: 1, spec, recorded }, meta);
-    return execId;
-  };
+  const request = (box = boxId) => requestExec(door, box);
   const failure = { code: 'NotFound', message: 'no such program' } as const;
   await door.submit({ type: 'exec.reportFailed', execId: await request(), failure }, meta);
   const execId = await request();

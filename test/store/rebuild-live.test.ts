@@ -9,6 +9,7 @@ import { randomIds } from '../../src/main/random-ids.ts';
 import { systemClock } from '../../src/main/system-clock.ts';
 import { placement } from '../machines/box/story.ts';
 import { eventually } from '../support/eventually.ts';
+import { execRequest } from '../support/exec-commands.ts';
 import { expectReplayEqualsHeads } from '../support/replay.ts';
 import { createStore, type TestStore } from '../support/store.ts';
 
@@ -132,14 +133,7 @@ test('heads and rows without events are gone afterwards, and open execs are know
   const [boxId] = await some(1);
   if (boxId === undefined) throw new Error('no box');
   const execId = randomIds.execId();
-  await submit({
-    type: 'exec.request',
-    execId,
-    boxId,
-    generation: 1,
-    spec: { command: 'x', args: [], env: {} },
-    recorded: { program: { kind: 'none' }, env: { kind: 'none' } },
-  });
+  await submit(execRequest(execId, boxId));
   await store.pool.query('DELETE FROM boxledger.execs');
   await store.pool.query(
     `INSERT INTO boxledger.execs VALUES ('exec/ex_0000000000000000', 'default', $1, now(), true)`,

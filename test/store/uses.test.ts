@@ -10,6 +10,7 @@ import {
 } from '../../src/kernel/ids.ts';
 import { folding } from '../../src/main/folds.ts';
 import { randomIds } from '../../src/main/random-ids.ts';
+import { requestExec } from '../support/exec-commands.ts';
 import { createPlane, meta, type Plane } from '../support/plane.ts';
 
 let plane: Plane;
@@ -32,10 +33,7 @@ const runningBox = async (host: HostId, idleTimeoutMs?: number): Promise<BoxId> 
   return boxId;
 };
 const exec = async (boxId: BoxId, ...end: readonly ('exited' | 'failed' | 'lost')[]): Promise<StreamId> => {
-  const execId = randomIds.execId();
-  const spec = { command: 'true', args: [], env: {} };
-  const recorded = { program: { kind: 'none' }, env: { kind: 'none' } } as const;
-  await submit({ type: 'exec.request', execId, boxId, generation: 1, spec, recorded });
+  const execId = await requestExec(plane.door, boxId);
   const failure = { code: 'Unavailable', message: 'gone' } as const;
   const done = { exit: { kind: 'code', code: 4 } as const, timedOut: false, durationMs: 1 };
   for (const how of end)
