@@ -27,11 +27,15 @@ export interface GuestParts {
 export const createGuestService = (parts: GuestParts): GuestServiceServer => ({
   ping: (_call, answer) => answer(null, { agentVersion, pid: process.pid, hostname: hostname() }),
 
+  attachDisk: (_call, answer) =>
+    answerWith(answer, async () => {
+      await machineOf(parts).attachDisk();
+      return {};
+    }),
+
   configure: ({ request: { unixTimeMs, ...request } }, answer) =>
     answerWith(answer, async () => {
-      if (parts.machine === undefined)
-        throw new BoxledgerError('Unsupported', 'this box is no machine of its own');
-      await parts.machine.configure({ ...request, unixTimeMs: Number(unixTimeMs) });
+      await machineOf(parts).configure({ ...request, unixTimeMs: Number(unixTimeMs) });
       return {};
     }),
 
@@ -114,4 +118,9 @@ const within = <Result>(
   if (value < min || value > max)
     throw BoxledgerError.fromRefusal(invalidArgument([{ field, problem: `must be ${min} to ${max}` }]));
   return work();
+};
+
+const machineOf = ({ machine }: GuestParts): Machine => {
+  if (machine !== undefined) return machine;
+  throw new BoxledgerError('Unsupported', 'this box is no machine of its own');
 };

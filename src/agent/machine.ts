@@ -14,18 +14,24 @@ export interface MachineIdentity {
 }
 
 /** Programs of the machine's; what each takes, machine-programs.ts says. */
-type Program = 'configure' | 'set-clock' | 'freeze' | 'thaw';
+type Program = 'attach-disk' | 'configure' | 'set-clock' | 'freeze' | 'thaw';
 
 /** The machine that the agent has to itself. Its own programs lie below `directory`, and are not the box's to change. */
 export class Machine implements FileSystemFreezer {
   readonly #directory: string;
   /** Started before they are needed: that is the slowest part of what they do. */
   readonly #waiting = new Map<Program, (input: Buffer) => Promise<number>>();
+  #attached: Promise<void> | undefined;
   #configured: Promise<void> | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
-    for (const program of ['configure', 'freeze', 'thaw'] as const) this.#prepare(program);
+    for (const program of ['attach-disk', 'configure', 'freeze', 'thaw'] as const) this.#prepare(program);
+  }
+
+  attachDisk(): Promise<void> {
+    this.#attached ??= this.#run('attach-disk', Buffer.alloc(1));
+    return this.#attached;
   }
 
   /** Once. Asked for again, only the clock is set. */
@@ -37,6 +43,7 @@ export class Machine implements FileSystemFreezer {
   }
 
   async #configure({ hostname, unixTimeMs, seed, machineId }: MachineIdentity): Promise<void> {
+    await this.attachDisk();
     const name = Buffer.alloc(hostnameBytes);
     name.write(hostname);
     await this.#run(

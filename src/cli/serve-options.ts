@@ -56,6 +56,8 @@ const serveOptionsSchema = z.strictObject({
   isolation: choice(['auto', 'strict', 'bwrap', 'unshare', 'plain']).default('auto'),
   /** What runs the instructions of a machine. */
   accelerator: choice(['auto', 'kvm', 'tcg']).default('auto'),
+  /** Of machines, how many at most stand ready to become a box. */
+  readyMachines: wholeNumber(0, 64).default(1),
   /** Absolute. File with the bearer token that callers must show. */
   tokenFile: path.optional(),
   /** Where Prometheus may scrape; unset: nowhere. */
@@ -94,6 +96,7 @@ export interface ServeFlags {
   readonly driver?: string;
   readonly isolation?: string;
   readonly accelerator?: string;
+  readonly readyMachines?: string;
   readonly tokenFile?: string;
   readonly metricsAddress?: string;
   readonly metricsTokenFile?: string;
@@ -118,6 +121,7 @@ const environmentNames = {
   driver: 'BOXLEDGER_DRIVER',
   isolation: 'BOXLEDGER_ISOLATION',
   accelerator: 'BOXLEDGER_ACCELERATOR',
+  readyMachines: 'BOXLEDGER_READY_MACHINES',
   tokenFile: 'BOXLEDGER_TOKEN_FILE',
   metricsAddress: 'BOXLEDGER_METRICS_ADDRESS',
   metricsTokenFile: 'BOXLEDGER_METRICS_TOKEN_FILE',
@@ -139,6 +143,7 @@ const flagNames = {
   driver: '--driver',
   isolation: '--isolation',
   accelerator: '--accelerator',
+  readyMachines: '--ready-machines',
   tokenFile: '--token-file',
   metricsAddress: '--metrics-address',
   metricsTokenFile: '--metrics-token-file',

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelOptions, connectivityState, credentials } from '@grpc/grpc-js';
 import type { ExecSpec } from '../events/exec-events.ts';
 import {
+  type AttachDiskResponse,
   type ConfigureResponse,
   GuestServiceClient,
   type InspectExecRequest,
@@ -26,6 +27,7 @@ import type {
 } from './guest.ts';
 import { GrpcGuestExec, startOf } from './guest-exec.ts';
 import {
+  attachDiskSchema,
   configureSchema,
   inspectExecSchema,
   pingSchema,
@@ -91,6 +93,11 @@ class GrpcGuest implements Guest {
     if (isTimeout(signal))
       throw new BoxledgerError('Unavailable', 'the guest does not answer', { cause: last ?? signal.reason });
     throw signal.reason;
+  }
+
+  async attachDisk(signal: AbortSignal): Promise<void> {
+    const send = (done: Callback<AttachDiskResponse>) => this.#client.attachDisk({}, done);
+    await answerOf(send, attachDiskSchema, signal, 'its disk');
   }
 
   async configure(identity: MachineIdentity, signal: AbortSignal): Promise<void> {

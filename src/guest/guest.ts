@@ -90,6 +90,8 @@ export interface MachineIdentity {
  */
 export interface Guest {
   ping(signal: AbortSignal): Promise<GuestInfo>;
+  /** Gives a machine the disk that it was started with. Again: success. `Unsupported` where the box is no machine. */
+  attachDisk(signal: AbortSignal): Promise<void>;
   /**
    * Before anything of the box runs: gives a machine its disk, name, clock and random numbers of its own. Again: success.
    * `Unsupported` where the box is no machine.

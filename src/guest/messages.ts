@@ -24,6 +24,7 @@ export const pingSchema = z.object({ agentVersion: boundedText(64), pid, hostnam
 export const shutdownSchema = z.object({ killed: z.int().nonnegative(), flushed: z.boolean() });
 export const quiesceSchema = z.object({ frozen: z.boolean(), detail: boundedText(1024) });
 export const thawSchema = z.object({});
+export const attachDiskSchema = z.object({});
 export const configureSchema = z.object({});
 const transferredSchema = z.object({ entries: count, bytes: count });
 export const uploadSchema = z

@@ -3,6 +3,7 @@ import type { Guest } from '../guest/guest.ts';
 /** The same guest, with its copies counted: `begin` is called as one begins, and what it returns when that is over. */
 export const usedGuest = (guest: Guest, begin: () => () => void): Guest => ({
   ping: (signal) => guest.ping(signal),
+  attachDisk: (...asked) => guest.attachDisk(...asked),
   configure: (...asked) => guest.configure(...asked),
   shutdown: (signal) => guest.shutdown(signal),
   quiesce: (signal) => guest.quiesce(signal),

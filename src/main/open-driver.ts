@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ServeOptions } from '../cli/serve-options.ts';
 import type { Driver, Isolation } from '../drivers/driver.ts';
 import { createProcessDriver } from '../drivers/process/process-driver.ts';
+import type { WarmUp } from '../drivers/qemu/make-template.ts';
 import { createQemuDriver } from '../drivers/qemu/qemu-driver.ts';
 import { createSimDriver } from '../drivers/sim-driver.ts';
 import { connectGuest } from '../guest/grpc-guest.ts';
@@ -30,7 +31,7 @@ export const openDriver = async (options: ServeOptions, log: Logger): Promise<Dr
 };
 
 const createDriver = (
-  { driver, dataDir, isolation, accelerator }: ServeOptions,
+  { driver, dataDir, isolation, accelerator, readyMachines }: ServeOptions,
   log: Logger,
 ): Promise<Driver> => {
   const notCleared = (boxId: BoxId, err: unknown) =>
@@ -43,17 +44,18 @@ const createDriver = (
     });
   const confined = mode === undefined ? undefined : mode === 'bwrap';
   const templateFailed = (err: unknown) =>
-    log.warn({ err }, 'machines start more slowly: there is no template to start them from');
+    log.warn({ err }, 'machines start more slowly: no template or machine that stands ready could be used');
   // The memory of a template is mapped by every machine that goes on from it, and QEMU has to be able to write to it.
-  const warm = isolation === 'strict' ? {} : { warmUp };
+  const warm = isolation === 'strict' ? {} : { warmUp, readyMachines };
   return createQemuDriver({ dataDir, accelerator, confined, notCleared, templateFailed, ...warm });
 };
 
 /** What the first exec of a box does, so that the agent of a machine which goes on from here has done it. */
-export const warmUp = async (socketPath: string, signal: AbortSignal): Promise<void> => {
+export const warmUp: WarmUp = async (socketPath, { hasDisk }, signal) => {
   const guest = connectGuest(`unix:${socketPath}`);
   try {
     await guest.ping(signal);
+    if (hasDisk) await guest.attachDisk(signal);
     const spec = { command: 'true', args: [], env: {} };
     const exec = guest.exec(randomIds.execId(), spec, { env: {}, workingDir: undefined }, signal);
     for await (const _output of exec);
@@ -61,6 +63,7 @@ export const warmUp = async (socketPath: string, signal: AbortSignal): Promise<v
     guest.close();
   }
 };
+
 const refuseLacks = ({ isolates, missing }: Isolation): void => {
   if (isolates && missing.length === 0) return;
   throw new BoxledgerError(

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, onTestFailed, test } from 'vitest';
 import { randomIds } from '../../src/main/random-ids.ts';
 import { type Client, connect } from '../../src/sdk/client.ts';
 import { describeMachines, giveImage } from '../drivers/qemu/support/test-image.ts';
+import { memoryMib } from '../drivers/support/spec.ts';
 import { insistently, outputOf, runInBackground, typesOf } from '../support/box-stories.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -49,7 +50,7 @@ await describeMachines('machines whose server is killed (SIGKILL)', () => {
   };
 
   test('once its machine is spawned has the start ended by the next one', async () => {
-    boxId = (await client.create({ name: 'machine', options: { memoryMib: 160 } })).box.boxId;
+    boxId = (await client.create({ name: 'machine', options: { memoryMib } })).box.boxId;
     await dyingOf(client.start(boxId));
     await serve();
     await eventually('it to run', async () => (await client.get(boxId)).state === 'running', 60_000);

@@ -124,7 +124,7 @@ describe('over partitions that are all full', () => {
       'SELECT transaction_id AS last FROM boxledger.events ORDER BY transaction_id DESC LIMIT 1',
     );
     const plan = await planOver(file, values(rows[0]?.last));
-    expect(plan).toMatch(/Subplans Removed: [34]/);
+    expect(plan).toMatch(/Subplans Removed: [3-5]/);
     expect(plan).not.toMatch(/Seq Scan on events|Merge Append/);
   });
 });

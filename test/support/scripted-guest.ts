@@ -25,6 +25,7 @@ export const scriptedGuest = (script: Partial<Guest> = {}): Guest & { readonly a
   return {
     asked,
     ping: recorded('ping', async () => ({ agentVersion: '0', pid: 1, hostname: 'box' })),
+    attachDisk: notScripted,
     configure: script.configure ?? notScripted,
     shutdown: recorded('shutdown', async () => undefined),
     quiesce: recorded('quiesce', async () => ({ frozen: true, detail: '' })),

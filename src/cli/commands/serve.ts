@@ -54,6 +54,10 @@ export const addServerFlags = (command: Command): Command =>
         'how boxes are kept apart: auto, strict (all that there is, or not at all), bwrap, unshare or plain (default auto)',
       )
       .option('--accelerator <kind>', 'what runs a machine: auto, kvm or tcg (default auto; driver qemu)')
+      .option(
+        '--ready-machines <n>',
+        'how many machines stand ready to become a box (default 1; driver qemu)',
+      )
       .option('--keep-commands-days <days>', 'how long the answers to commands are kept (default 30)')
       .option('--keep-effects-days <days>', 'how long effects that are over are kept (default 7)')
       .option(

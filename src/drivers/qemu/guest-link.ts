@@ -19,8 +19,8 @@ const waitingMax = 64;
  * machine stands still, waits until it does.
  */
 export class GuestLink {
-  readonly #portPath: string;
-  readonly #socketPath: string;
+  #portPath: string;
+  #socketPath: string;
   readonly #onAnswer: (() => void) | undefined;
   readonly #closed = new AbortController();
   readonly #server: Server;
@@ -42,6 +42,12 @@ export class GuestLink {
     this.#server.listen(socketPath);
     process.umask(umask);
     void this.#hold();
+  }
+
+  /** What it serves and the port have been renamed. What is connected stays so. */
+  moved(portPath: string, socketPath: string): void {
+    this.#portPath = portPath;
+    this.#socketPath = socketPath;
   }
 
   close(): void {

@@ -42,6 +42,15 @@ export class MachineControls implements BoxControls {
     this.#links.set(boxId, { nonce: record.nonce, link });
   }
 
+  /** The other's box, whose sockets lie here now, is this one's from now on, under that name. */
+  takeFrom(other: MachineControls, otherId: BoxId, boxId: BoxId): void {
+    const known = other.#links.get(otherId);
+    if (known === undefined) return;
+    other.#links.delete(otherId);
+    known.link.moved(this.#socket(boxId, 'agent.sock'), this.#socket(boxId, 'guest.sock'));
+    this.#links.set(boxId, known);
+  }
+
   /** Lets go of all connections to guests. */
   close(): void {
     for (const { link } of this.#links.values()) link.close();
@@ -58,7 +67,7 @@ export class MachineControls implements BoxControls {
     }
   }
 
-  async freeze({ boxId }: BoxProcesses): Promise<void> {
+  async freeze({ boxId }: Pick<BoxProcesses, 'boxId'>): Promise<void> {
     await this.#ask(boxId, (ask) => ask('stop'));
   }
 
@@ -113,7 +122,8 @@ export class MachineControls implements BoxControls {
   }
 }
 
-const monitorMs = 3_000;
+/** Longer than it takes on a host that is overloaded: who gives up takes the machine for one that did not start. */
+const monitorMs = 15_000;
 
 /** Whether there is a machine behind the socket: what nobody answers on is left of one. */
 const isListening = (path: string): Promise<boolean> =>

@@ -5,9 +5,10 @@ import type { LaunchPlan } from '../supervised/boot.ts';
 import type { BootRecord } from '../supervised/boot-record.ts';
 import type { Owner } from '../supervised/disk.ts';
 import type { BoxLayout } from '../supervised/layout.ts';
-import type { ImageStore } from './image/image-store.ts';
+import type { Image, ImageStore } from './image/image-store.ts';
 import { settleDisk } from './layered-disk.ts';
 import { type MachineBase, machinePlan } from './machine-plan.ts';
+import type { ReadyMachines } from './ready-machines.ts';
 import type { TemplateKey, Templates } from './templates.ts';
 import { runTool } from './tools.ts';
 
@@ -17,6 +18,7 @@ export interface MachineStartsOptions {
   readonly owner: Owner;
   /** Undefined: every machine boots. */
   readonly templates: Templates | undefined;
+  readonly ready: ReadyMachines | undefined;
   /** Has the box's machine, which waits for a state, go on from that; success where it runs. */
   readonly goOn: (boxId: BoxId) => Promise<void>;
 }
@@ -38,7 +40,7 @@ export class MachineStarts {
   }
 
   async launch({ boxId, options }: BootSpec, box: BoxLayout, { nonce }: BootRecord): Promise<LaunchPlan> {
-    const { base, images, owner, templates } = this.#options;
+    const { images, owner, templates } = this.#options;
     const disk = await settleDisk(box.disk, owner);
     const key = { image: await images.find(disk.image), options };
     // One that goes on from a template and is not heard of for so long is not going to be.
@@ -47,11 +49,22 @@ export class MachineStarts {
       await templates?.discard(last.key);
     const directory = await templates?.find(key);
     this.#last.set(boxId, { key, isWarm: directory !== undefined, atMs: performance.now() });
-    return machinePlan(base, {
-      ...{ boxId, nonce, options, disk: box.disk, active: disk.active, image: key.image.directory },
-      attempt: box.attempt(nonce),
+    const target = { boxId, nonce, options, disk: box.disk, active: disk.active, image: key.image.directory };
+    return machinePlan(this.#options.base, {
+      ...{ ...target, attempt: box.attempt(nonce) },
       template: directory === undefined ? undefined : { directory, use: 'go on' },
     });
+  }
+
+  /** Makes a machine that stands ready a box that has no disk; undefined where there is none. */
+  async take(image: Image, spec: BootSpec, box: BoxLayout) {
+    const { templates, ready } = this.#options;
+    const key = { image, options: spec.options };
+    const template = templates?.nameOf(key);
+    if (template === undefined) return undefined;
+    const taken = await ready?.take(template, spec, box);
+    if (taken !== undefined) ready?.want(template, key);
+    return taken;
   }
 
   /** Also of a start that an earlier life of the service began: whether that one was warm, the machine says. */
@@ -67,16 +80,21 @@ export class MachineStarts {
     return true;
   }
 
-  /** No template is made any more. */
+  /** No template is made any more, and no machine stands ready. */
   async close(): Promise<void> {
     await this.#options.templates?.close();
+    await this.#options.ready?.close();
   }
 
   answered(boxId: BoxId): void {
     const last = this.#last.get(boxId);
     if (last === undefined) return;
     this.#last.delete(boxId);
-    if (!last.isWarm) this.#options.templates?.want(last.key);
+    const { templates, ready } = this.#options;
+    if (templates === undefined) return;
+    const prepare = () => ready?.want(templates.nameOf(last.key), last.key);
+    if (last.isWarm) prepare();
+    else templates.want(last.key, prepare);
   }
 }
 

@@ -24,12 +24,18 @@ export interface TemplateMaking {
   /** Directory to work in, and a path to it that is short enough for sockets. */
   readonly work: string;
   readonly sockets: string;
-  /**
-   * Waits until the agent at that socket answers, and has it do once what every box will ask of it, so that machines which
-   * go on from here have done it before.
-   */
-  readonly warmUp: (socketPath: string, signal: AbortSignal) => Promise<void>;
+  readonly warmUp: WarmUp;
 }
+
+/**
+ * Waits until the agent at that socket answers, and has it do once what every box will ask of it, so that machines which
+ * go on from there have done it before. `hasDisk`: the machine has its box's own disk, and is to attach it first.
+ */
+export type WarmUp = (
+  socketPath: string,
+  machine: { readonly hasDisk: boolean },
+  signal: AbortSignal,
+) => Promise<void>;
 
 const timeLimitMs = 60_000;
 /** One that goes on has to have seen that its host has gone, and to have done what it had put off. */
@@ -61,7 +67,12 @@ export const makeTemplate = async (
   try {
     const socket = (name: string) => join(sockets, 'guest', name);
     await comesUp(qemu, socket('qmp.sock'), signal);
-    await useOnce(socket('agent.sock'), join(sockets, 'guest.sock'), (path) => warmUp(path, signal), signal);
+    await useOnce(
+      socket('agent.sock'),
+      join(sockets, 'guest.sock'),
+      (path) => warmUp(path, { hasDisk: false }, signal),
+      signal,
+    );
     const stateIn = base.confined ? inside.guest : guest;
     await keepState(join(sockets, 'guest'), stateIn, join(directory, templateFiles.state), signal);
   } finally {

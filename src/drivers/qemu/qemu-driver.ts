@@ -24,8 +24,9 @@ import { layerFormat } from './layer-format.ts';
 import { makeDisk } from './layered-disk.ts';
 import { MachineControls } from './machine-controls.ts';
 import { type MachineBase, machineMemoryMinMib } from './machine-plan.ts';
-import { hostKey, MachineStarts } from './machine-starts.ts';
+import { hostKey, MachineStarts, type MachineStartsOptions } from './machine-starts.ts';
 import { makeTemplate, type TemplateMaking } from './make-template.ts';
+import { endAllWaiting, ReadyMachines, type ReadyMachinesOptions } from './ready-machines.ts';
 import { Templates } from './templates.ts';
 
 export interface QemuDriverOptions {
@@ -33,8 +34,12 @@ export interface QemuDriverOptions {
   readonly dataDir: string;
   /** By default what works here, best first. */
   readonly accelerator?: Accelerator | 'auto' | undefined;
-  /** See `TemplateMaking`. Undefined: there are no templates, and every machine boots. */
+  /** Undefined: there are no templates, and every machine boots. */
   readonly warmUp?: TemplateMaking['warmUp'] | undefined;
+  /** How many machines at most stand ready to become a box, which they do faster than any starts. By default none. */
+  readonly readyMachines?: number | undefined;
+  /** Told each time that one stands ready. */
+  readonly machineStands?: (() => void) | undefined;
   /** Told of a template that could not be made or was not what it had been; machines boot without it. */
   readonly templateFailed?: ((error: unknown) => void) | undefined;
   /** False: QEMU runs without namespaces of its own, though it could have them. */
@@ -57,14 +62,20 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
     const host = await examine(options);
     const { layout, base, owner, images } = host;
     const sockets = socketRoot(layout);
-    const starts: MachineStarts = new MachineStarts({
-      ...{ base, images, owner },
-      templates: await templatesOf(options, host, sockets),
-      goOn: (boxId) => controls.goOn(boxId),
-    });
     const diskOf = (boxId: BoxId) => (base.confined ? inside.disk : layout.box(boxId).disk);
     const controls = new MachineControls(sockets, diskOf, (boxId) => starts.answered(boxId));
     const passed = options.passed ?? (() => undefined);
+    const boot = {
+      mode: 'qemu',
+      ...{ owner, overheadMib, passed, shim: host.shim, cgroups: host.cgroups },
+      sockets: ['agent.sock', 'qmp.sock'],
+      directoryMode: base.confined ? 0o700 : directoryMode,
+    } as const;
+    const starts = new MachineStarts({
+      ...{ base, images, owner },
+      ...(await warmStarts(options, host, sockets, { boot, controls })),
+      goOn: (boxId) => controls.goOn(boxId),
+    });
     const driver = new SupervisedDriver({
       kind: 'qemu',
       ...{ layout, controls, passed },
@@ -74,16 +85,17 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
       format: layerFormat({ owner, images, switchTo: (boxId, active) => controls.switchTo(boxId, active) }),
       notCleared: options.notCleared ?? (() => undefined),
       boot: {
-        mode: 'qemu',
-        ...{ owner, overheadMib, passed, shim: host.shim, cgroups: host.cgroups },
-        sockets: ['agent.sock', 'qmp.sock'],
-        directoryMode: base.confined ? 0o700 : directoryMode,
+        ...boot,
         makeDisk: async (path) => makeDisk(path, (await imageForNew(images)).digest, host.blank, owner),
         launch: async (spec, box, record) => {
           refuseSmall(spec);
           return starts.launch(spec, box, record);
         },
         started: ({ boxId }) => starts.started(boxId),
+      },
+      standIn: async (spec, box) => {
+        refuseSmall(spec);
+        return starts.take(await imageForNew(images), spec, box);
       },
       otherwise: ({ boxId }) => starts.otherwise(boxId),
       close: async () => {
@@ -103,6 +115,8 @@ const directoryMode = process.getuid?.() === 0 ? 0o711 : 0o700;
 
 interface HostOfMachines {
   readonly layout: Layout;
+  /** Of machines that are no box's yet. */
+  readonly waiting: Layout;
   readonly base: MachineBase;
   readonly owner: Owner;
   readonly images: ImageStore;
@@ -120,13 +134,15 @@ const examine = async (options: QemuDriverOptions): Promise<HostOfMachines> => {
   const layout = layoutOf(dataDir);
   for (const directory of [layout.boxes, layout.scripts])
     await mkdir(directory, { recursive: true, mode: directoryMode });
+  const waiting = layoutOf(join(dataDir, 'ready'));
+  await endAllWaiting(waiting, directoryMode);
   const confinement = await confinementOf(options.confined);
   const accelerator = await chooseAccelerator(options.accelerator ?? 'auto');
   const cgroups = await findCgroups();
   const serviceIsRoot = process.getuid?.() === 0;
   const script = (name: string, text: string) => installFile(layout.scripts, name, 'sh', Buffer.from(text));
   return {
-    layout,
+    ...{ layout, waiting },
     base: {
       ...{ serviceIsRoot, accelerator, confined: confinement.confined },
       stage: await script('stage', stage),
@@ -141,22 +157,29 @@ const examine = async (options: QemuDriverOptions): Promise<HostOfMachines> => {
   };
 };
 
-const templatesOf = async (
-  { dataDir, warmUp, templateFailed }: QemuDriverOptions,
-  { base, owner, blank, layout }: HostOfMachines,
+/** What machines can go on from, so that they need not boot. */
+const warmStarts = async (
+  { dataDir, warmUp, readyMachines = 0, templateFailed, machineStands }: QemuDriverOptions,
+  { base, owner, blank, layout, waiting }: HostOfMachines,
   sockets: string,
-): Promise<Templates | undefined> => {
-  if (warmUp === undefined) return undefined;
-  const [work, socketsOfWork] = [join(layout.run, 'template'), join(sockets, 'template')];
-  const making = { base, owner, blank, work, sockets: socketsOfWork, warmUp };
+  ofBoxes: Pick<ReadyMachinesOptions, 'boot' | 'controls'>,
+): Promise<Pick<MachineStartsOptions, 'templates' | 'ready'>> => {
+  if (warmUp === undefined) return { templates: undefined, ready: undefined };
+  const failed = templateFailed ?? (() => undefined);
+  const of = { base, owner, blank, warmUp };
+  const making = { ...of, work: join(layout.run, 'template'), sockets: join(sockets, 'template') };
   const templates = new Templates({
     dataDir,
     host: await hostKey(base),
     make: (key, directory, signal) => makeTemplate(making, key, directory, signal),
-    failed: templateFailed ?? (() => undefined),
+    failed,
   });
   await templates.setUp();
-  return templates;
+  const bounds = { max: readyMachines, failed, stands: machineStands ?? (() => undefined) };
+  return {
+    templates,
+    ready: new ReadyMachines({ ...of, ...ofBoxes, ...bounds, templates, layout: waiting }),
+  };
 };
 
 const imageForNew = async (images: ImageStore) => {

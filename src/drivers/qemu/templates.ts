@@ -65,7 +65,7 @@ export class Templates {
 
   /** Directory of one that can be used. Undefined: there is none. What nobody has looked at yet is looked at first. */
   async find(key: TemplateKey): Promise<string | undefined> {
-    const name = this.#nameOf(key);
+    const name = this.nameOf(key);
     const directory = join(this.#directory, name);
     const changed = await lastChange(directory);
     if (changed === undefined) return undefined;
@@ -73,14 +73,15 @@ export class Templates {
     return this.#good.get(name) === changed ? directory : undefined;
   }
 
-  /** Sees to it that there will be one. Takes no time of the caller's. */
-  want(key: TemplateKey): void {
-    const name = this.#nameOf(key);
+  /** Sees to it that there will be one, and calls `made` then. Takes no time of the caller's. */
+  want(key: TemplateKey, made: () => void): void {
+    const name = this.nameOf(key);
     if (this.#wanted.has(name) || this.#closed.signal.aborted) return;
     this.#wanted.add(name);
     this.#making = this.#making
       .then(async () => {
         if ((await lastChange(join(this.#directory, name))) === undefined) await this.#make(key, name);
+        made();
       })
       .catch((error: unknown) => {
         if (!this.#closed.signal.aborted) this.#options.failed(error);
@@ -96,7 +97,7 @@ export class Templates {
 
   /** It could not be gone on from. */
   async discard(key: TemplateKey): Promise<void> {
-    const name = this.#nameOf(key);
+    const name = this.nameOf(key);
     this.#good.delete(name);
     const doomed = join(this.#directory, `removed-${name}`);
     await rename(join(this.#directory, name), doomed).catch(() => undefined); // gone already
@@ -142,7 +143,8 @@ export class Templates {
     throw new Error(`template ${name} was not what it had been, and is made anew`);
   }
 
-  #nameOf({ image, options: { memoryMib, cpus } }: TemplateKey): string {
+  /** Alike for those that go on from the same. */
+  nameOf({ image, options: { memoryMib, cpus } }: TemplateKey): string {
     const key = { ...this.#options.host, image: image.digest, memoryMib, processors: Math.ceil(cpus) };
     return createHash('sha256')
       .update(canonicalize(key) ?? '')

@@ -1,6 +1,6 @@
 /**
  * The shim: one cheap process per box, in a session of its own, so that the box outlives the service. Environment:
- * BL_RUN (directory of this attempt at a boot), BL_SOCKETS (names of sockets that the box makes in its guest directory),
+ * BL_RUN (directory of this attempt at a boot, which may be renamed later), BL_SOCKETS (names of sockets that the box makes in its guest directory),
  * BL_CGROUPS (directories, one a line), BL_PLAIN (1: no namespaces, so what
  * the box left behind may still hold the console, and descriptor 4 is to be the directory of its socket). Arguments: the
  * command that makes the box. Descriptor 3: whoever boots is told there.
@@ -23,21 +23,22 @@ started() {
     LC_ALL=C ps -o lstart= -p "$1" | tr -s ' '
   fi
 }
-put() { printf '%s\\n' "$2" > "$BL_RUN/$1.new" && mv -f "$BL_RUN/$1.new" "$BL_RUN/$1"; }
+put() { printf '%s\\n' "$2" > "$1.new" && mv -f "$1.new" "$1"; }
 tell() { (echo "$1" >&3) 2>/dev/null; }
 
-mkfifo "$BL_RUN/lifeline" "$BL_RUN/console.pipe" || exit 125
-exec 9<>"$BL_RUN/lifeline"
+cd "$BL_RUN" || exit 125
+mkfifo lifeline console.pipe || exit 125
+exec 9<>lifeline
 put shim "$$ $(started $$)"
-mv "$BL_RUN/ticket" "$BL_RUN/claimed" 2>/dev/null || exit 125
+mv ticket claimed 2>/dev/null || exit 125
 
 # The console keeps between one and two files of at most 128 writes of 4 KiB.
 console() {
-  while dd bs=4096 count=128 of="$BL_RUN/console" 2>/dev/null && [ -s "$BL_RUN/console" ]; do
-    mv -f "$BL_RUN/console" "$BL_RUN/console.1"
+  while dd bs=4096 count=128 of=console 2>/dev/null && [ -s console ]; do
+    mv -f console console.1
   done
 }
-console < "$BL_RUN/console.pipe" > /dev/null 3>&- 9>&- &
+console < console.pipe > /dev/null 3>&- 9>&- &
 console=$!
 
 (
@@ -45,9 +46,10 @@ console=$!
   IFS='
 '
   for group in $BL_CGROUPS; do echo 0 > "$group/cgroup.procs" || exit 125; done
-  [ -z "$BL_PLAIN" ] || exec 4<"$BL_RUN/guest"
+  [ -z "$BL_PLAIN" ] || exec 4<guest
+  cd /
   exec "$@"
-) < /dev/null > "$BL_RUN/console.pipe" 2>&1 &
+) < /dev/null > console.pipe 2>&1 &
 main=$!
 put main "$main $(started $main)"
 tell main
@@ -67,9 +69,9 @@ link() {
   done
 }
 link_one() {
-  inside="$BL_RUN/guest/$1" outside="$BL_RUN/$1.new"
+  inside="guest/$1" outside="$1.new"
   [ -S "$inside" ] && { ln -P "$inside" "$outside" || ln "$inside" "$outside"; } || return 1
-  if [ -S "$outside" ] && [ ! -h "$outside" ]; then mv -f "$outside" "$BL_RUN/../$1"; return; fi
+  if [ -S "$outside" ] && [ ! -h "$outside" ]; then mv -f "$outside" "../$1"; return; fi
   rm -f "$outside"
   return 1
 }

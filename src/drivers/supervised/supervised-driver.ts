@@ -41,6 +41,11 @@ export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'format'
   readonly isolation: Isolation;
   /** What a machine is told of its box; undefined where boxes are none. */
   readonly identity?: (spec: BootSpec) => NonNullable<Booted['identity']>;
+  /** Something that runs already becomes the box, which does not; undefined: nothing is there for that. */
+  readonly standIn?: (
+    spec: BootSpec,
+    box: BoxLayout,
+  ) => Promise<Pick<Awaited<ReturnType<typeof bootBox>>, 'record' | 'process'> | undefined>;
   /** Whether a boot that failed is to be tried once more, in another way. */
   readonly otherwise?: (spec: BootSpec) => Promise<boolean>;
   readonly close?: () => Promise<void>;
@@ -214,7 +219,14 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
   }
 
   async #bootBox(box: BoxLayout, spec: BootSpec, signal: AbortSignal) {
-    const { boot, otherwise } = this.#options;
+    const { boot, standIn, otherwise } = this.#options;
+    const begun = performance.now();
+    const taken = await standIn?.(spec, box);
+    if (taken !== undefined) {
+      if (signal.aborted) await this.#end(spec.boxId, box);
+      signal.throwIfAborted();
+      return { ...taken, stagesMs: { spawn: Math.round(performance.now() - begun) } };
+    }
     try {
       return await bootBox(boot, box, spec, signal);
     } catch (error) {

@@ -24,9 +24,8 @@ await describeMachines('machines', () => {
   });
   afterAll(() => harness?.close());
 
-  const small = { memoryMib: 160 };
   const boot = async (id = newBoxId(), generation = 1) => {
-    const { process } = await harness.driver.boot(specOf(id, generation, small), never);
+    const { process } = await harness.driver.boot(specOf(id, generation), never);
     return { id, process };
   };
   const templatesIn = async () =>
@@ -97,33 +96,10 @@ await describeMachines('machines', () => {
     expect(await digest()).toBe(before);
   });
 
-  test('a template that somebody wrote to is found, and the box boots without it', async () => {
-    await templateMade();
-    await appendFile(await memoryOfTemplate(), 'x');
-    const { id } = await boot();
-    expect(await harness.sh(id, 'echo up')).toBe('up\n');
-    expect(failures.splice(0)).toEqual([
-      expect.objectContaining({ message: expect.stringContaining('made anew') }),
-    ]);
-    await templateMade();
-    await harness.driver.kill(id);
-  });
-
-  test('a template whose state cannot be gone on from is thrown away, and the box boots', async () => {
-    await templateMade();
-    const state = join(await memoryOfTemplate(), '../state');
-    const whole = await readFile(state);
-    await chmod(state, 0o600);
-    await writeFile(state, whole.subarray(0, 1_000));
-    const { id } = await boot();
-    expect(await harness.sh(id, 'echo up')).toBe('up\n');
-    await harness.driver.kill(id);
-  });
-
   test('another instance takes a machine over with what runs in it', async () => {
     const first = await harness.another();
     const id = newBoxId();
-    const { process } = await first.boot(specOf(id, 1, small), never);
+    const { process } = await first.boot(specOf(id), never);
     const agent = await harness.guest(id);
     const execId = randomIds.execId();
     const spec = { command: 'sh', args: ['-c', 'mkfifo /tmp/gate; read line < /tmp/gate; exit 3'], env: {} };
@@ -272,6 +248,29 @@ await describeMachines('machines', () => {
       code: 'NotFound',
     });
     await rm(directory, { recursive: true });
+  });
+
+  test('a template that somebody wrote to is found, and the box boots without it', async () => {
+    await templateMade();
+    await appendFile(await memoryOfTemplate(), 'x');
+    const { id } = await boot();
+    expect(await harness.sh(id, 'echo up')).toBe('up\n');
+    expect(failures.splice(0)).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('made anew') }),
+    ]);
+    await templateMade();
+    await harness.driver.kill(id);
+  });
+
+  test('a template whose state cannot be gone on from is thrown away, and the box boots', async () => {
+    await templateMade();
+    const state = join(await memoryOfTemplate(), '../state');
+    const whole = await readFile(state);
+    await chmod(state, 0o600);
+    await writeFile(state, whole.subarray(0, 1_000));
+    const { id } = await boot();
+    expect(await harness.sh(id, 'echo up')).toBe('up\n');
+    await harness.driver.kill(id);
   });
 
   test('an image is removed when nothing stands on it; a box without one says what to do', async () => {

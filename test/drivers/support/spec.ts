@@ -17,11 +17,19 @@ export const newBoxId = (): BoxId => boxId(`bx_${randomBytes(8).toString('hex')}
 export const newSnapshotId = (): SnapshotId => snapshotId(`sn_${randomBytes(8).toString('hex')}`);
 export const newExportId = (): ExportId => exportId(`xp_${randomBytes(8).toString('hex')}`);
 
+/** Enough for a machine, and few: there may be many at a time. */
+export const memoryMib = 160;
+
 export const specOf = (
   id: BoxId,
   generation = 1,
   options: Readonly<Record<string, unknown>> = {},
-): BootSpec => ({ boxId: id, name: 'a-box', generation, options: boxOptionsSchema.parse(options) });
+): BootSpec => ({
+  boxId: id,
+  name: 'a-box',
+  generation,
+  options: boxOptionsSchema.parse({ memoryMib, ...options }),
+});
 
 export const never = new AbortController().signal;
 

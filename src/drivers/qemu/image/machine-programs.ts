@@ -4,7 +4,7 @@ import { type SystemCall, syscallProgram } from './syscall-program.ts';
  * What the agent has a machine do. Each waits for its input, so that it can be started before it is needed: that takes tens
  * of milliseconds under an emulator. Standard input of `set-clock`: seconds and nanoseconds since 1970, 8 bytes each,
  * little-endian; of `configure` also 64 random bytes, the hostname, filled up to 64 bytes with NUL, and the machine id with
- * its line feed; of `freeze` and `thaw`, any byte. Without any, they end.
+ * its line feed; of `attach-disk`, `freeze` and `thaw`, any byte. Without any, they end.
  */
 
 const [timeAt, poolAt, seedAt, seedBytes] = [0, 16, 24, 64] as const;
@@ -53,15 +53,17 @@ const identify: readonly SystemCall[] = [
   { call: 'read', args: [0, { memory: nameAt }, nameBytes], returns: [nameBytes] },
   { call: 'setHostname', args: [{ memory: nameAt }, nameBytes] },
   { call: 'read', args: [0, { memory: idAt }, idBytes], returns: [idBytes] },
-];
-const keepId: readonly SystemCall[] = [
   { call: 'open', args: ['/etc/machine-id', writeAnew, 0o444], returns: [secondFile] },
   { call: 'write', args: [secondFile, { memory: idAt }, idBytes], returns: [idBytes] },
 ];
 
+const onceAsked: readonly SystemCall[] = [
+  { call: 'read', args: [0, { memory: timeAt }, 1], endAt: 0, returns: [1] },
+];
+
 /** ioctl_fs(2): FIFREEZE and FITHAW, of the box's own disk. `already`: what the call returns where that is so. */
 const hold = (request: number, already: number): readonly SystemCall[] => [
-  { call: 'read', args: [0, { memory: timeAt }, 1], endAt: 0, returns: [1] },
+  ...onceAsked,
   { call: 'open', args: ['/run/boxledger/disk', readOnly], returns: [firstFile] },
   { call: 'ioctl', args: [firstFile, request, 0], returns: [0, already] },
 ];
@@ -69,6 +71,7 @@ const [freezeRequest, thawRequest, busy, invalid] = [0xc0045877, 0xc0045878, -16
 
 /** The box's own disk is put above the image, and becomes the root of everything that runs. Done already: nothing. */
 const attachDisk: readonly SystemCall[] = [
+  ...onceAsked,
   { call: 'access', args: ['/run/boxledger/disk', 0], endAt: 0, returns: [-2] },
   { call: 'mount', args: ['/dev/vdb', `${base}/disk`, 'ext4', noAccessTimes, 'noinit_itable'] },
   makeDirectory(`${base}/disk/upper`),
@@ -87,7 +90,8 @@ const attachDisk: readonly SystemCall[] = [
 /** By name: programs of the machine. */
 export const machinePrograms: Readonly<Record<string, Buffer>> = {
   'set-clock': syscallProgram(setClock),
-  configure: syscallProgram([...setClock, ...seedKernel, ...identify, ...attachDisk, ...keepId], memory),
+  'attach-disk': syscallProgram(attachDisk),
+  configure: syscallProgram([...setClock, ...seedKernel, ...identify], memory),
   freeze: syscallProgram(hold(freezeRequest, busy)),
   thaw: syscallProgram(hold(thawRequest, invalid)),
 };

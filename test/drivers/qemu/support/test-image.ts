@@ -1,12 +1,24 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe } from 'vitest';
+import { withLock } from '../../../../scripts/lock.mjs';
 import { buildImage, fetchKernel } from '../../../../src/drivers/qemu/image/build-image.ts';
+import { createQemuDriver } from '../../../../src/drivers/qemu/qemu-driver.ts';
 import { findTool } from '../../../../src/drivers/qemu/tools.ts';
 import { BoxledgerError } from '../../../../src/kernel/errors.ts';
+import { warmUp } from '../../../../src/main/open-driver.ts';
+import { eventually } from '../../../support/eventually.ts';
+import { makeDataDir } from '../../support/process-harness.ts';
+import { never, newBoxId, specOf } from '../../support/spec.ts';
+
+const run = promisify(execFile);
 
 const agentPath = fileURLToPath(new URL('../../../../dist/agent/agent.cjs', import.meta.url));
+const stamp = fileURLToPath(new URL('../../../../dist/.stamp', import.meta.url));
 const cache = fileURLToPath(new URL('../../../../node_modules/.cache/boxledger-images', import.meta.url));
 
 export const imageInputs = async () => ({
@@ -57,6 +69,53 @@ const cachedKernel = async (): Promise<string> => {
   }
 };
 
-/** Makes an image with the agent as it is now. */
-export const giveImage = async (dataDir: string): Promise<string> =>
-  (await buildImage(dataDir, await imageInputs())).digest;
+/** Gives the data directory an image with the agent as it is now, and a template of it for the test machines' memory. */
+export const giveImage = async (dataDir: string): Promise<string> => {
+  const made = await madeOnce();
+  for (const name of ['images', 'templates'])
+    await run('cp', ['-a', '--sparse=always', join(made, name), join(dataDir, name)]);
+  return readFile(join(made, 'digest'), 'utf8');
+};
+
+/** By whoever needs it first, and anew when the sources have changed. */
+const madeOnce = async (): Promise<string> => {
+  const directory = join(cache, `machine-${(await readFile(stamp, 'utf8')).trim().slice(0, 16)}`);
+  await mkdir(cache, { recursive: true });
+  await withLock(join(cache, 'lock'), async () => {
+    if (existsSync(directory)) return;
+    for (const name of await readdir(cache))
+      if (name.startsWith('machine-')) await rm(join(cache, name), { recursive: true });
+    const dataDir = await makeDataDir();
+    try {
+      const { digest } = await buildImage(dataDir, await imageInputs());
+      await makeTemplate(dataDir);
+      const half = join(cache, 'machine-half');
+      await mkdir(half);
+      await writeFile(join(half, 'digest'), digest);
+      for (const name of ['images', 'templates'])
+        await run('cp', ['-a', '--sparse=always', join(dataDir, name), join(half, name)]);
+      await rename(half, directory);
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
+  });
+  return directory;
+};
+
+/** The first machine that boots has it made. */
+const makeTemplate = async (dataDir: string): Promise<void> => {
+  const driver = await createQemuDriver({ dataDir, warmUp });
+  const id = newBoxId();
+  try {
+    await driver.boot(specOf(id), never);
+    const templates = join(dataDir, 'templates');
+    await eventually(
+      'the template',
+      async () => (await readdir(templates)).some((name) => /^[0-9a-f]{64}$/.test(name)),
+      120_000,
+    );
+  } finally {
+    await driver.kill(id);
+    await driver.close();
+  }
+};

@@ -1,0 +1,1 @@
+export const withLock: <Result>(path: string, work: () => Promise<Result>) => Promise<Result>;
