@@ -108,6 +108,7 @@ export const pause =
       type: 'box.pause',
       boxId,
       maxDurationMs: request.maxDurationMs,
+      toDisk: request.toDisk,
     }));
 
 export const resume =

@@ -14,7 +14,7 @@ export const commandAsked = async (
   const { boxId } = box;
   const { stop, pause, resume, remove, restart, rename } = asked;
   if (stop !== undefined) return { type: 'box.stop', boxId, timeoutMs: stop.timeoutMs };
-  if (pause !== undefined) return { type: 'box.pause', boxId, maxDurationMs: pause.maxDurationMs };
+  if (pause !== undefined) return { type: 'box.pause', boxId, ...pause };
   if (resume !== undefined) return { type: 'box.resume', boxId };
   if (remove !== undefined) return { type: 'box.remove', boxId, force: remove.force };
   if (rename !== undefined) return { type: 'box.rename', boxId, name: rename.name };

@@ -34,8 +34,14 @@ export const encodeOrigin = (origin: Origin): wire.Origin => {
   }
 };
 
-export const encodePause = ({ since, until, consistency }: NonNullable<BoxView['pause']>): wire.Pause => ({
+export const encodePause = ({
+  since,
+  until,
+  consistency,
+  toDisk,
+}: NonNullable<BoxView['pause']>): wire.Pause => ({
   since: new Date(msOf(since)),
   until: until === null ? undefined : new Date(msOf(until)),
   consistency,
+  toDisk,
 });

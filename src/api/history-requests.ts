@@ -56,7 +56,7 @@ export const explainSchema = z
     expectedVersion: z.bigint().transform(version).optional(),
     start: nothing,
     stop: z.strictObject({ timeoutMs: z.int().optional() }).optional(),
-    pause: z.strictObject({ maxDurationMs: wideMs(timerMsSchema) }).optional(),
+    pause: z.strictObject({ maxDurationMs: wideMs(timerMsSchema), toDisk: z.boolean() }).optional(),
     resume: nothing,
     remove: z.strictObject({ force: z.boolean() }).optional(),
     restart: z.strictObject({ timeoutMs: z.int().optional() }).optional(),

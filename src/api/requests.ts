@@ -61,7 +61,11 @@ export const renameSchema = z.strictObject({
   box: boxReference,
   name: newNameSchema,
 });
-export const pauseSchema = z.strictObject({ ...changeFields, maxDurationMs: wideMs(timerMsSchema) });
+export const pauseSchema = z.strictObject({
+  ...changeFields,
+  maxDurationMs: wideMs(timerMsSchema),
+  toDisk: z.boolean(),
+});
 export const resumeSchema = z.strictObject(changeFields);
 
 export const getSchema = z.strictObject({ box: boxReference });

@@ -7,6 +7,7 @@ export interface AskedFlags {
   readonly maxDuration?: string;
   readonly count?: string;
   readonly force?: boolean;
+  readonly toDisk?: boolean;
   readonly autoStart?: boolean;
 }
 
@@ -42,10 +43,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     asked: (given) => ({ $case: 'restart', value: { timeoutMs: timeoutOf(given) } }),
   },
   pause: {
-    flags: ['maxDuration'],
+    flags: ['maxDuration', 'toDisk'],
     asked: ({ faults, flags }) => {
       const ms = durationMsValue(faults, '--max-duration', flags.maxDuration);
-      return { $case: 'pause', value: { maxDurationMs: ms === undefined ? undefined : BigInt(ms) } };
+      return {
+        $case: 'pause',
+        value: { maxDurationMs: ms === undefined ? undefined : BigInt(ms), toDisk: flags.toDisk === true },
+      };
     },
   },
   resume: { asked: () => ({ $case: 'resume', value: nothing }) },
@@ -94,6 +98,7 @@ export const askable = Object.keys(verbs);
 const flagNames: Readonly<Record<keyof AskedFlags, string>> = {
   timeout: '--timeout',
   maxDuration: '--max-duration',
+  toDisk: '--to-disk',
   count: '--count',
   force: '--force',
   autoStart: '--no-auto-start',

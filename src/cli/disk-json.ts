@@ -47,6 +47,7 @@ export const pauseJson = (pause: Box['pause']): JsonObject | null =>
         since: momentJson(pause.since),
         until: momentJson(pause.until),
         consistency: pause.consistency,
+        toDisk: pause.toDisk,
       };
 
 export const healthCheckJson = (check: HealthCheck | undefined): JsonObject | null =>

@@ -72,7 +72,13 @@ export interface Driver extends DiskKeeper {
 
   /** Stops all execution in the box. Already frozen is success. */
   freeze(boxId: BoxId, process: ProcessIdentity): Promise<void>;
+  /** Also of a box that is suspended, which is frozen: it goes on, known by the same process. */
   unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void>;
+  /**
+   * Freezes the box, keeps its memory on disk, and ends its process; that is no end of the box, and outlasts the host. On
+   * failure it is frozen, or runs. Already suspended is success. Throws `Unsupported` where memory cannot be kept.
+   */
+  suspend(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<void>;
 
   /** Asks the box's processes to end (SIGTERM). */
   terminate(boxId: BoxId, process: ProcessIdentity): Promise<void>;

@@ -124,6 +124,11 @@ class SimulatedDriver extends ForwardedDisks implements SimDriver {
     return this.#turn('freeze', boxId, process, 'frozen');
   }
 
+  /** Nothing of it has memory. */
+  suspend(boxId: BoxId, process: ProcessIdentity): Promise<void> {
+    return this.freeze(boxId, process);
+  }
+
   unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
     return this.#turn('unfreeze', boxId, process, 'running');
   }

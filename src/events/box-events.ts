@@ -79,10 +79,14 @@ export const boxEventSchema = z.discriminatedUnion('type', [
   /** The box ended by itself, seen live or at its host's next start. */
   event('box.exited', z.strictObject({ exit: exitSchema })),
 
-  /** `maxDurationMs`: the box is resumed when it has been paused for so long. */
+  /** `maxDurationMs`: the box is resumed when it has been paused for so long. `toDisk`: its memory is kept on disk meanwhile. */
   event(
     'box.pauseRequested',
-    z.strictObject({ timeoutMs: durationMsSchema, maxDurationMs: durationMsSchema.optional() }),
+    z.strictObject({
+      timeoutMs: durationMsSchema,
+      maxDurationMs: durationMsSchema.optional(),
+      toDisk: z.literal(true).optional(),
+    }),
   ),
   event(
     'box.paused',

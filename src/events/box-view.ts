@@ -64,12 +64,13 @@ export const boxViewSchema = z.strictObject({
   snapshots: z.array(snapshotSchema),
   /** The snapshot that the disk was last the same as; null: none. */
   standsOn: snapshotIdSchema.nullable(),
-  /** While the box is paused. `until`: when it is resumed by itself; null: it is not. */
+  /** While the box is paused. `until`: when it is resumed by itself; null: it is not. `toDisk`: where its memory is. */
   pause: z
     .strictObject({
       since: timestampSchema,
       until: timestampSchema.nullable(),
       consistency: consistencySchema,
+      toDisk: z.boolean().default(false),
     })
     .nullable(),
   /** Restarts in a row by the restart policy that led to this run. */

@@ -50,9 +50,10 @@ const boxCommandSchema = z.discriminatedUnion('type', [
   boxCommand('box.stop', { timeoutMs: stopTimeoutSchema.optional() }),
   /** Stops the box if it runs, then starts it; `placement` as for a start. */
   boxCommand('box.restart', { placement: placementSchema, timeoutMs: stopTimeoutSchema.optional() }),
-  /** `maxDurationMs`: resumed when it has been paused for so long. */
+  /** `maxDurationMs`: resumed when it has been paused for so long. `toDisk`: its memory is kept on disk, and none is taken. */
   boxCommand('box.pause', {
     maxDurationMs: timerMsSchema.optional(),
+    toDisk: z.boolean().optional(),
   }),
   boxCommand('box.resume', {}),
   boxCommand('box.remove', { force: z.boolean().default(false) }),

@@ -40,7 +40,7 @@ export const effectKinds = {
     result: z.strictObject({ exit: exitSchema, manner: stopMannerSchema, failures: z.array(failureSchema) }),
   },
   'vm.pause': {
-    args: z.strictObject({ process: processIdentitySchema }),
+    args: z.strictObject({ process: processIdentitySchema, toDisk: z.literal(true).optional() }),
     result: z.strictObject({ consistency: consistencySchema, freezeFailure: failureSchema.optional() }),
   },
   'vm.resume': {

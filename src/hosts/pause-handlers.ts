@@ -3,10 +3,13 @@ import type { BoxId } from '../kernel/ids.ts';
 import { quiesce, thaw } from './quiesce.ts';
 import type { Workshop } from './workshop.ts';
 
-/** File systems first, as well as the guest can, then the processes. When the latter fails, the box runs on as before. */
+/**
+ * File systems first, as well as the guest can, then the processes, and their memory to disk where that is asked for. When
+ * one of the latter fails, the box runs on as before.
+ */
 export const pauseHandler =
   (shop: Workshop): EffectHandler<'vm.pause'> =>
-  async ({ process }, context) => {
+  async ({ process, toDisk }, context) => {
     const { driver } = shop;
     const { boxId } = context.intent;
     // An attempt before this one may have frozen the guest, which then could not be asked.
@@ -14,7 +17,8 @@ export const pauseHandler =
     const quiesced = await quiesce(shop, boxId, context.signal);
     try {
       context.signal.throwIfAborted();
-      await driver.freeze(boxId, process);
+      if (toDisk === true) await driver.suspend(boxId, process, context.signal);
+      else await driver.freeze(boxId, process);
       return quiesced;
     } catch (error) {
       await undoPause(shop, boxId, () => driver.unfreeze(boxId, process));

@@ -29,10 +29,13 @@ export interface ChangeClient {
   ): Promise<Box>;
   rename(box: string, name: string, options?: ChangeOptions): Promise<Box>;
   remove(box: string, options?: WaitableChange & { readonly force?: boolean | undefined }): Promise<Box>;
-  /** `maxDurationMs`: the box is resumed by itself after so long. */
+  /** `maxDurationMs`: the box is resumed by itself after so long. `toDisk`: its memory is kept on disk meanwhile. */
   pause(
     box: string,
-    options?: WaitableChange & { readonly maxDurationMs?: number | undefined },
+    options?: WaitableChange & {
+      readonly maxDurationMs?: number | undefined;
+      readonly toDisk?: boolean | undefined;
+    },
   ): Promise<Box>;
   resume(box: string, options?: WaitableChange): Promise<Box>;
 }
@@ -67,9 +70,10 @@ export const openChanges = (channel: Channel): ChangeClient => {
       const request = { mutation: mutationOf(to), box, name };
       return call(to, (...rest) => boxes.rename(request, ...rest));
     },
-    pause: (box, { maxDurationMs, ...to } = {}) => {
+    pause: (box, { maxDurationMs, toDisk = false, ...to } = {}) => {
       const request = {
         ...change(box, to),
+        toDisk,
         maxDurationMs: maxDurationMs === undefined ? undefined : BigInt(Math.round(maxDurationMs)),
       };
       return call(to, (...rest) => boxes.pause(request, ...rest));

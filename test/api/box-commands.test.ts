@@ -33,7 +33,7 @@ const start = (box: string, given: Partial<StartRequest> = {}, options: Options 
 const stop = (box: string, given: Partial<StopRequest> = {}) =>
   call(api.boxes, api.boxes.stop, { ...StopRequest.decode(new Uint8Array()), box, ...given });
 const pause = (box: string, given: Partial<PauseRequest> = {}) =>
-  call(api.boxes, api.boxes.pause, { mutation: undefined, box, wait: false, ...given });
+  call(api.boxes, api.boxes.pause, { mutation: undefined, box, wait: false, toDisk: false, ...given });
 const remove = (box: string, given: Partial<RemoveRequest> = {}) =>
   call(api.boxes, api.boxes.remove, { mutation: undefined, box, wait: false, force: false, ...given });
 const get = (box: string) => call(api.boxes, api.boxes.get, { box });

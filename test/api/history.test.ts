@@ -242,7 +242,7 @@ test('explain tells of each command what would follow, and what then follows is 
   expect((await client.history.explain('asked', { $case: 'stop', value: {} })).answer?.$case).toBe(
     'alreadySo',
   );
-  const pause = await client.history.explain('asked', { $case: 'pause', value: {} });
+  const pause = await client.history.explain('asked', { $case: 'pause', value: { toDisk: false } });
   expect(pause.answer).toMatchObject({
     $case: 'refused',
     value: { code: 'InvalidState', help: 'Start it first.' },

@@ -75,6 +75,34 @@ await describeMachines('machines whose server is killed (SIGKILL)', () => {
     },
   );
 
+  test.each([
+    ['pause', 'effect.before:vm.pause'],
+    ['pause', 'effect.after:vm.pause'],
+    ['resume', 'effect.before:vm.resume'],
+    ['resume', 'effect.after:vm.resume'],
+  ] as const)(
+    'once it was asked to %s a machine to disk, at %s, has that done by the next one',
+    async (what, crashAt) => {
+      const paused = async () => {
+        await client.pause(boxId, { toDisk: true });
+        expect((await client.get(boxId)).pause).toMatchObject({ toDisk: true });
+      };
+      if (what === 'resume') await paused();
+      await serve(crashAt);
+      await dyingOf(what === 'pause' ? client.pause(boxId, { toDisk: true }) : client.resume(boxId));
+      await serve();
+      if (what === 'pause') {
+        const isPaused = async () => (await client.get(boxId)).state === 'paused';
+        await eventually('it to be paused', isPaused, 60_000);
+        expect(await processesOf(boxId)).toEqual([]);
+        await serve(); // another life, to which it is but files
+        await client.resume(boxId);
+      }
+      await eventually('it to run', async () => (await client.get(boxId)).state === 'running', 60_000);
+      await writesOn();
+    },
+  );
+
   test('once the guest was asked to end is stopped by the next one, with all that was written', async () => {
     await serve('shutdown.asked:vm.shutdown');
     await dyingOf(client.stop(boxId));

@@ -16,6 +16,7 @@ const pauseUntil = (ms: number | null) => ({
     since: startedAt,
     until: ms === null ? null : plusMs(startedAt, ms),
     consistency: 'crash' as const,
+    toDisk: false,
   },
 });
 

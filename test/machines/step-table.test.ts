@@ -71,7 +71,12 @@ const context: fc.Arbitrary<BoxContext> = fc.record({
     { kind: 'export' as const, exportId: anExport, includeEnv: true },
   ),
   health: fc.constantFrom('none', 'starting', 'healthy', 'unhealthy'),
-  pause: fc.constantFrom(null, { maxDurationMs: 1_000, since: null, consistency: 'crash' as const }),
+  pause: fc.constantFrom(null, {
+    maxDurationMs: 1_000,
+    since: null,
+    consistency: 'crash' as const,
+    toDisk: false,
+  }),
   restarts: fc.integer({ min: 0, max: 2 }),
   goal: fc.constantFrom('none', 'restart', 'stop', 'remove'),
   effect: fc.constantFrom(null, {

@@ -17,6 +17,7 @@ interface LifecycleFlags extends ConnectionFlags, MutationFlags {
   readonly wait?: boolean;
   readonly timeout?: string;
   readonly maxDuration?: string;
+  readonly toDisk?: boolean;
   readonly force?: boolean;
 }
 
@@ -27,6 +28,7 @@ type Change = (
     readonly guestTimeoutMs?: number | undefined;
     readonly force?: boolean | undefined;
     readonly maxDurationMs?: number | undefined;
+    readonly toDisk?: boolean | undefined;
   },
 ) => Promise<Box>;
 
@@ -93,7 +95,9 @@ export const lifecycleCommands = (io: CliIo): readonly Command[] =>
     if (verb.name === 'stop' || verb.name === 'restart')
       command.option('-t, --timeout <seconds>', 'how long a box has to end by itself (default 10)');
     if (verb.name === 'pause')
-      command.option('--max-duration <duration>', 'such as 10m; it is resumed by itself then');
+      command
+        .option('--max-duration <duration>', 'such as 10m; it is resumed by itself then')
+        .option('--to-disk', 'keep the memory on disk, also when the host restarts (machines)');
     if (verb.name === 'rm') command.option('-f, --force', 'stop a box that runs first');
     command.option('--no-wait', 'only ask for it; do not wait until it has come about');
     addConnectionFlags(addVersionFlag(addMutationFlags(command)));
@@ -114,6 +118,7 @@ const changeBoxes = (io: CliIo, verb: Verb, boxes: readonly string[], flags: Lif
         force: flags.force,
         guestTimeoutMs: secondsValue(faults, '--timeout', flags.timeout),
         maxDurationMs: durationMsValue(faults, '--max-duration', flags.maxDuration),
+        toDisk: flags.toDisk,
       };
     },
     work: (session, asked) => {

@@ -95,6 +95,7 @@ const explainCommand = (io: CliIo): Command => {
     )
     .option('-t, --timeout <seconds>', 'of stop and restart: how long the box has to end by itself')
     .option('--max-duration <duration>', 'of pause: resumed by itself after so long')
+    .option('--to-disk', 'of pause: keep the memory on disk')
     .option('-n, --count <n>', 'of clone: how many, where no names are given')
     .option('-f, --force', 'of rm: stop a box that runs first')
     .option('--no-auto-start', 'of exec: refuse when the box would have to be started first');

@@ -10,7 +10,8 @@ import { type BoxProcesses, terminateBox } from '../supervised/members.ts';
 import type { BoxControls } from '../supervised/supervised-driver.ts';
 import { GuestLink } from './guest-link.ts';
 import { stateDescriptor } from './machine-plan.ts';
-import { type AskMachine, leaveMemoryOut, migrated, statusOf, withMonitor } from './qmp.ts';
+import { type AskMachine, carryMemory, migrated, statusOf, withMonitor } from './qmp.ts';
+import { writeState } from './write-state.ts';
 
 const blocksSchema = z.array(
   z.object({ device: z.string(), inserted: z.object({ file: z.string() }).optional() }),
@@ -59,7 +60,7 @@ export class MachineControls implements BoxControls {
 
   async isFrozen({ boxId }: BoxProcesses): Promise<boolean> {
     try {
-      return (await this.#ask(boxId, statusOf)) === 'paused';
+      return standing.includes(await this.#ask(boxId, statusOf));
     } catch (error) {
       // A machine that is just coming up has no monitor yet, and nobody has stopped it.
       if (error instanceof BoxledgerError && error.code === 'Unavailable') return false;
@@ -79,12 +80,36 @@ export class MachineControls implements BoxControls {
   async goOn(boxId: BoxId): Promise<void> {
     await this.#ask(boxId, async (ask) => {
       if ((await statusOf(ask)) === 'inmigrate') {
-        await leaveMemoryOut(ask);
+        await carryMemory(ask, false);
         await ask('migrate-incoming', { uri: `fd:${stateDescriptor}` });
         await migrated(ask);
       }
       if ((await statusOf(ask)) !== 'running') await ask('cont');
     });
+  }
+
+  /** Of a machine that stands still. `guest`: see `writeState`. */
+  async saveMemory(boxId: BoxId, guest: Parameters<typeof writeState>[1], path: string, signal: AbortSignal) {
+    await this.#ask(
+      boxId,
+      async (ask) => {
+        await carryMemory(ask, true);
+        await writeState(ask, guest, path, signal, memoryMs);
+      },
+      memoryMs,
+    );
+  }
+
+  /** Has a machine that was started to go on from its own memory take that, and stand still. */
+  async loadMemory(boxId: BoxId): Promise<void> {
+    await this.#ask(
+      boxId,
+      async (ask) => {
+        await ask('migrate-incoming', { uri: `fd:${stateDescriptor}` });
+        await migrated(ask, memoryMs);
+      },
+      memoryMs,
+    );
   }
 
   terminate(box: BoxProcesses): Promise<void> {
@@ -110,11 +135,15 @@ export class MachineControls implements BoxControls {
   }
 
   /** The monitor of a machine that has just been started comes after a moment. */
-  async #ask<Result>(boxId: BoxId, work: (ask: AskMachine) => Promise<Result>): Promise<Result> {
+  async #ask<Result>(
+    boxId: BoxId,
+    work: (ask: AskMachine) => Promise<Result>,
+    limitMs?: number,
+  ): Promise<Result> {
     const path = this.#socket(boxId, 'qmp.sock');
     for (const until = performance.now() + monitorMs; !(await isThere(path)) && performance.now() < until; )
       await delay(5);
-    return withMonitor(path, work);
+    return withMonitor(path, work, limitMs);
   }
 
   #socket(boxId: BoxId, name: string): string {
@@ -122,6 +151,10 @@ export class MachineControls implements BoxControls {
   }
 }
 
+/** Of machines that stand still: stopped, or with their state handed over. */
+const standing: readonly string[] = ['paused', 'postmigrate'];
+/** To hand memory over: the effect's own deadline comes first. */
+const memoryMs = 3_600_000;
 /** Longer than it takes on a host that is overloaded: who gives up takes the machine for one that did not start. */
 const monitorMs = 15_000;
 

@@ -3,6 +3,7 @@ import type { BoxOptions } from '../../events/box-options.ts';
 import type { LaunchPlan } from '../supervised/boot.ts';
 import type { AttemptLayout } from '../supervised/layout.ts';
 import { bootMark } from '../supervised/process-tree.ts';
+import { memoryName } from '../supervised/suspension.ts';
 import type { Accelerator } from './accelerator.ts';
 import { type ConfinedBase, confined, inside, type Places, systemPath, unprivileged } from './confined.ts';
 import { guestPortName } from './image/guest-files.ts';
@@ -25,8 +26,13 @@ export interface MachineTarget {
   readonly image: string;
   /** Name of the disk's active file. */
   readonly active: string;
-  /** Directory of a template: of one that is made of this machine, or that it goes on from. Undefined: it boots. */
-  readonly template?: { readonly directory: string; readonly use: 'make' | 'go on' } | undefined;
+  /**
+   * A directory, and what it has to do with the machine: a template that is made of it, or that it goes on from, or its own
+   * memory from which it goes on. Undefined: it boots.
+   */
+  readonly template?:
+    | { readonly directory: string; readonly use: 'make' | 'go on' | 'own memory' }
+    | undefined;
 }
 
 /** Descriptor by which QEMU gets the state that it goes on from. */
@@ -43,7 +49,8 @@ export const machinePlan = (base: MachineBase, target: MachineTarget): LaunchPla
     ? confined(base, outside, base.accelerator === 'kvm')
     : { wrapper: unprivileged(base), env: {} };
   const marks = [`${bootMark}=${target.nonce}`, `BOXLEDGER_BOX_ID=${target.boxId}`];
-  const state = template?.use === 'go on' ? [join(places.template ?? '', templateFiles.state)] : [];
+  const file = template?.use === 'own memory' ? memoryName : templateFiles.state;
+  const state = goesOn(template) ? [join(places.template ?? '', file)] : [];
   return {
     wrapper: [
       ...[...wrapper, 'env', '-i', ...marks, 'HOME=/', systemPath],
@@ -53,6 +60,9 @@ export const machinePlan = (base: MachineBase, target: MachineTarget): LaunchPla
     env,
   };
 };
+
+const goesOn = (template: MachineTarget['template']) =>
+  template?.use === 'go on' || template?.use === 'own memory';
 
 /** Becomes the program that it is given, once it has told that the box stands. */
 const announce = '(echo up >&3) 2>/dev/null; exec 3>&-; exec "$@"';
@@ -68,8 +78,8 @@ const machineOptions = (
   ...processor(base.accelerator),
   ...['-m', String(options.memoryMib), '-smp', String(Math.ceil(options.cpus))],
   ...['-global', 'virtio-mmio.force-legacy=off'],
-  ...(template?.use === 'go on' ? ['-incoming', 'defer'] : kernel(image, base.tscKhz)),
-  ...(template === undefined ? [] : memory(options.memoryMib, templateAt ?? '', template.use === 'make')),
+  ...(goesOn(template) ? ['-incoming', 'defer'] : kernel(image, base.tscKhz)),
+  ...['-object', memory(options.memoryMib, template?.use, templateAt ?? ''), '-M', 'memory-backend=memory'],
   ...['-drive', `id=image,if=none,format=raw,readonly=on,file=${join(image, 'root.ext4')}`],
   ...['-device', 'virtio-blk-device,drive=image'],
   ...[
@@ -102,9 +112,13 @@ const kernel = (image: string, tscKhz: number): readonly string[] => {
   return ['-kernel', join(image, 'kernel'), '-initrd', join(image, 'initramfs'), '-append', options];
 };
 
-/** In a file of the template's; a machine that goes on from it has its own copy of what it writes to. */
-const memory = (mib: number, directory: string, isShared: boolean): readonly string[] => {
+/** A template's is a file; a machine that goes on from it has its own copy of what it writes to. */
+const memory = (
+  mib: number,
+  use: NonNullable<MachineTarget['template']>['use'] | undefined,
+  directory: string,
+): string => {
+  if (use === undefined || use === 'own memory') return `memory-backend-ram,id=memory,size=${mib}M`;
   const file = join(directory, templateFiles.memory);
-  const backend = `memory-backend-file,id=memory,size=${mib}M,mem-path=${file},share=${isShared ? 'on' : 'off'}`;
-  return ['-object', backend, '-M', 'memory-backend=memory'];
+  return `memory-backend-file,id=memory,size=${mib}M,mem-path=${file},share=${use === 'make' ? 'on' : 'off'}`;
 };

@@ -67,6 +67,21 @@ export class MachineStarts {
     return taken;
   }
 
+  /** Of a machine that goes on from its own memory. */
+  async launchFromMemory(
+    { boxId, options }: BootSpec,
+    box: BoxLayout,
+    { nonce }: BootRecord,
+  ): Promise<LaunchPlan> {
+    const { base, images, owner } = this.#options;
+    const disk = await settleDisk(box.disk, owner);
+    const { directory: image } = await images.find(disk.image);
+    return machinePlan(base, {
+      ...{ boxId, nonce, options, disk: box.disk, active: disk.active, image, attempt: box.attempt(nonce) },
+      template: { directory: box.memory, use: 'own memory' },
+    });
+  }
+
   /** Also of a start that an earlier life of the service began: whether that one was warm, the machine says. */
   async started(boxId: BoxId): Promise<void> {
     if (this.#last.get(boxId)?.isWarm !== false) await this.#options.goOn(boxId);

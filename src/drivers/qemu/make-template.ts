@@ -1,10 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
-import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { Owner } from '../supervised/disk.ts';
@@ -13,8 +9,9 @@ import { inside } from './confined.ts';
 import { GuestLink } from './guest-link.ts';
 import { makeDisk, readDisk } from './layered-disk.ts';
 import { type MachineBase, machinePlan, templateFiles } from './machine-plan.ts';
-import { leaveMemoryOut, migrated, withMonitor } from './qmp.ts';
+import { carryMemory, withMonitor } from './qmp.ts';
 import type { TemplateKey } from './templates.ts';
+import { writeState } from './write-state.ts';
 
 export interface TemplateMaking {
   readonly base: MachineBase;
@@ -74,7 +71,11 @@ export const makeTemplate = async (
       signal,
     );
     const stateIn = base.confined ? inside.guest : guest;
-    await keepState(join(sockets, 'guest'), stateIn, join(directory, templateFiles.state), signal);
+    await withMonitor(socket('qmp.sock'), async (ask) => {
+      await ask('stop');
+      await carryMemory(ask, false);
+      await writeState(ask, { guest, guestInside: stateIn }, join(directory, templateFiles.state), signal);
+    });
   } finally {
     qemu.kill('SIGKILL');
     await removeTree(work);
@@ -116,31 +117,4 @@ const useOnce = async (
     link.close();
   }
   await delay(restMs, undefined, { signal });
-};
-
-/** Stops the machine for good, and writes its state to the file; its memory is one already. */
-const keepState = async (
-  guest: string,
-  guestInside: string,
-  file: string,
-  signal: AbortSignal,
-): Promise<void> => {
-  const server = createServer();
-  const path = join(guest, 'state.sock');
-  server.listen(path);
-  await once(server, 'listening');
-  await chmod(path, 0o666);
-  try {
-    const came = once(server, 'connection', { signal }) as Promise<[Socket]>; // a server's event has one
-    came.catch(() => undefined); // told to whoever waits for it, if anybody does
-    await withMonitor(join(guest, 'qmp.sock'), async (ask) => {
-      await ask('stop');
-      await leaveMemoryOut(ask);
-      await ask('migrate', { uri: `unix:${join(guestInside, 'state.sock')}` });
-      const [socket] = await came;
-      await Promise.all([pipeline(socket, createWriteStream(file), { signal }), migrated(ask)]);
-    });
-  } finally {
-    server.close();
-  }
 };

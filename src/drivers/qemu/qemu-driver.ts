@@ -97,6 +97,15 @@ export const createQemuDriver = async (options: QemuDriverOptions): Promise<Driv
         refuseSmall(spec);
         return starts.take(await imageForNew(images), spec, box);
       },
+      memory: {
+        save: async ({ boxId, record }, path, signal) => {
+          const { guest } = layout.box(boxId).attempt(record.nonce);
+          const guestInside = base.confined ? inside.guest : guest;
+          await controls.saveMemory(boxId, { guest, guestInside }, path, signal);
+        },
+        launch: (spec, box, record) => starts.launchFromMemory(spec, box, record),
+        started: ({ boxId }) => controls.loadMemory(boxId),
+      },
       otherwise: ({ boxId }) => starts.otherwise(boxId),
       close: async () => {
         controls.close();

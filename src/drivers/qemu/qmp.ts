@@ -27,6 +27,7 @@ const answerMaxBytes = 1 << 20;
 export const withMonitor = async <Result>(
   path: string,
   work: (ask: AskMachine) => Promise<Result>,
+  limitMs = totalMs,
 ): Promise<Result> => {
   const socket = connect(path);
   let received = 0;
@@ -36,7 +37,7 @@ export const withMonitor = async <Result>(
     if (received > answerMaxBytes) socket.destroy(new Error('it says too much'));
   });
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer within ${timeoutMs} ms`)));
-  const deadline = setTimeout(() => socket.destroy(new Error('it does not come to an end')), totalMs);
+  const deadline = setTimeout(() => socket.destroy(new Error('it does not come to an end')), limitMs);
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   socket.on('error', (error) => {
     failure = error;
@@ -81,8 +82,8 @@ const migrationSchema = z.object({ status: z.string().optional(), 'error-desc': 
 const migrationPollMs = 4;
 
 /** Waits until the machine's state has gone out, or has come in. */
-export const migrated = async (ask: AskMachine): Promise<void> => {
-  for (const until = performance.now() + timeoutMs; ; ) {
+export const migrated = async (ask: AskMachine, limitMs = timeoutMs): Promise<void> => {
+  for (const until = performance.now() + limitMs; ; ) {
     const { status, 'error-desc': error } = migrationSchema.parse(await ask('query-migrate'));
     if (status === 'completed') return;
     if (status === 'failed' || performance.now() > until)
@@ -91,6 +92,6 @@ export const migrated = async (ask: AskMachine): Promise<void> => {
   }
 };
 
-/** The machine's memory is a file of the host's: it does not go with its state. */
-export const leaveMemoryOut = (ask: AskMachine) =>
-  ask('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] });
+/** Whether the machine's memory goes with its state: it does not where it is a file of the host's. To be said on both sides. */
+export const carryMemory = (ask: AskMachine, along: boolean) =>
+  ask('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: !along }] });

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import type { BoxOptions } from '../../events/box-options.ts';
 import { writeWhole } from '../../os/files.ts';
-import { removeTree } from '../supervised/files.ts';
+import { removeTree, sha256Of } from '../supervised/files.ts';
 import type { Image } from './image/image-store.ts';
 import { templateFiles } from './machine-plan.ts';
 
@@ -172,9 +170,7 @@ const lastChange = async (directory: string): Promise<string | undefined> => {
   return found && `${found.ctimeNs} ${found.size}`;
 };
 
-const digestsOf = async (directory: string) => {
-  const memory = createHash('sha256');
-  await pipeline(createReadStream(join(directory, templateFiles.memory), { highWaterMark: 1 << 20 }), memory);
-  const state = createHash('sha256').update(await readFile(join(directory, templateFiles.state)));
-  return { memory: memory.digest('hex'), state: state.digest('hex') };
-};
+const digestsOf = async (directory: string) => ({
+  memory: await sha256Of(join(directory, templateFiles.memory)),
+  state: await sha256Of(join(directory, templateFiles.state)),
+});

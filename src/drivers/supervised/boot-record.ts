@@ -1,11 +1,13 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
-import type { Exit, ProcessIdentity } from '../../events/process.ts';
+import { type Exit, type ProcessIdentity, processIdentitySchema } from '../../events/process.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { readIfThere, writeWhole } from '../../os/files.ts';
 import { cgroupPathsSchema } from './cgroup.ts';
 import { renameIfThere } from './files.ts';
 import type { AttemptLayout, BoxLayout } from './layout.ts';
+
+export const sizeSchema = z.strictObject({ memoryMib: z.number(), cpus: z.number() });
 
 /**
  * What is known on disk of a box's last boot. Written before anything else is done for the boot, so whatever was begun
@@ -28,6 +30,10 @@ const bootRecordSchema = z.strictObject({
   bootId: z.string().min(1),
   mode: z.enum(['bwrap', 'unshare', 'unshare-without-user', 'plain', 'qemu']),
   cgroup: cgroupPathsSchema,
+  /** Records of earlier versions do not say. */
+  size: sizeSchema.optional(),
+  /** The process that the log knows this run by, where it went on in another. */
+  knownAs: processIdentitySchema.optional(),
 });
 export type BootRecord = z.infer<typeof bootRecordSchema>;
 

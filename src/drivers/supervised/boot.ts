@@ -14,7 +14,7 @@ import {
   readIdentity,
   writeBootRecord,
 } from '../supervised/boot-record.ts';
-import { endBox, removeAttempts, removeTrace } from '../supervised/box-state.ts';
+import { endRun, removeAttempts, removeTrace } from '../supervised/box-state.ts';
 import { type CgroupHost, cgroupOf, makeCgroup } from '../supervised/cgroup.ts';
 import { consoleTail } from '../supervised/console-tail.ts';
 import { ensureDisk, type Owner } from '../supervised/disk.ts';
@@ -51,6 +51,8 @@ export interface BootContext {
   readonly makeDisk: (path: string, spec: BootSpec) => Promise<void>;
   /** Writes what only this attempt needs, and says what to start. */
   readonly launch: (spec: BootSpec, box: BoxLayout, record: BootRecord) => Promise<LaunchPlan>;
+  /** The process that the run which this goes on with is known by. */
+  readonly knownAs?: ProcessIdentity;
   /** What is still to be done to a box whose process is up before it can come up itself. */
   readonly started?: (spec: BootSpec) => Promise<void>;
   /** Called after each step; does nothing but in the fault tests. */
@@ -108,7 +110,7 @@ export const bootBox = async (
       },
     };
   } catch (error) {
-    await endBox(spec.boxId, box);
+    await endRun(spec.boxId, box);
     await shim?.gone;
     await removeTrace(box, record);
     throw error;
@@ -117,7 +119,7 @@ export const bootBox = async (
   }
 };
 
-const newRecord = async ({ mode, cgroups }: BootContext, spec: BootSpec): Promise<BootRecord> => {
+const newRecord = async ({ mode, cgroups, knownAs }: BootContext, spec: BootSpec): Promise<BootRecord> => {
   const nonce = randomBytes(8).toString('hex');
   return {
     format: 1,
@@ -126,8 +128,12 @@ const newRecord = async ({ mode, cgroups }: BootContext, spec: BootSpec): Promis
     bootId: await readBootId(),
     mode,
     cgroup: cgroupOf(cgroups, spec.boxId, nonce),
+    size: sizeOf(spec),
+    ...(knownAs !== undefined && { knownAs }),
   };
 };
+
+export const sizeOf = ({ options: { memoryMib, cpus } }: BootSpec) => ({ memoryMib, cpus });
 
 const makeDirectories = async (
   box: BoxLayout,

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Exit } from '../../events/process.ts';
+import type { Exit, ProcessIdentity } from '../../events/process.ts';
 import { errnoOf } from '../../kernel/errno.ts';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import type { BoxId } from '../../kernel/ids.ts';
@@ -20,6 +20,7 @@ import { isThere, removeTree } from './files.ts';
 import type { BoxLayout } from './layout.ts';
 import { lifelineBroken } from './lifeline.ts';
 import { type BoxProcesses, killMembers } from './members.ts';
+import { discardMemory, readSuspension, type SuspensionRecord } from './suspension.ts';
 
 /**
  * What a box is found to be, and its end. Everything here is called by one at a time for a box, and may find what a
@@ -28,7 +29,15 @@ import { type BoxProcesses, killMembers } from './members.ts';
 export type BoxState =
   /** Never booted, or what was begun never came to run. */
   | { readonly kind: 'none' }
-  | { readonly kind: 'up'; readonly record: BootRecord; readonly processes: BoxProcesses }
+  | {
+      readonly kind: 'up';
+      readonly record: BootRecord;
+      readonly processes: BoxProcesses;
+      /** What the log knows it by. */
+      readonly process: ProcessIdentity;
+    }
+  /** Nothing of it runs, and it goes on from its memory when it is unfrozen. */
+  | { readonly kind: 'suspended'; readonly record: SuspensionRecord }
   | { readonly kind: 'ended'; readonly record: BootRecord; readonly exit: Exit };
 
 /** A shim takes a few milliseconds from its ticket to its box, and from the box's end to saying so. */
@@ -37,6 +46,14 @@ const killTimeoutMs = 10_000;
 
 /** Finds out what has become of the box; a boot that hangs between being asked for and running comes to nothing. */
 export const settle = async (boxId: BoxId, box: BoxLayout): Promise<BoxState> => {
+  const suspended = await readSuspension(box);
+  if (suspended === undefined) return settleRun(boxId, box);
+  // What was suspended and not ended yet, or was about to go on: its memory is what counts.
+  await endRun(boxId, box);
+  return { kind: 'suspended', record: suspended };
+};
+
+const settleRun = async (boxId: BoxId, box: BoxLayout): Promise<Exclude<BoxState, { kind: 'suspended' }>> => {
   const record = await readBootRecord(box);
   if (record === undefined) return { kind: 'none' };
   const attempt = box.attempt(record.nonce);
@@ -56,15 +73,22 @@ export const settle = async (boxId: BoxId, box: BoxLayout): Promise<BoxState> =>
     // A shim that was killed has not said how its box ended, and nobody else saw it.
     if (exit !== undefined || !shimLives)
       return { kind: 'ended', record, exit: await finish(box, processes, 'unknown') };
-    if (main !== undefined && (await isAlive(main))) return { kind: 'up', record, processes };
+    if (main !== undefined && (await isAlive(main)))
+      return { kind: 'up', record, processes, process: record.knownAs ?? main };
     if (performance.now() > until) throw stuck(boxId, 'its shim neither starts it nor says how it ended');
     await delay(5);
   }
 };
 
-/** Ends whatever runs of the box; afterwards only its disk, its console and how it ended are left. */
+/** Ends whatever there is of the box; afterwards only its disk, its console and how it ended are left. */
 export const endBox = async (boxId: BoxId, box: BoxLayout): Promise<void> => {
-  const state = await settle(boxId, box);
+  await discardMemory(box);
+  await endRun(boxId, box);
+};
+
+/** The same of what runs; a memory that is on disk stays. */
+export const endRun = async (boxId: BoxId, box: BoxLayout): Promise<void> => {
+  const state = await settleRun(boxId, box);
   if (state.kind === 'up') await finish(box, state.processes, killedStatus);
 };
 

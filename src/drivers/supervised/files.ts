@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { chmod, lstat, rename, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { errnoOf } from '../../kernel/errno.ts';
 
@@ -56,4 +59,11 @@ export const isThere = async (path: string): Promise<boolean> => {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
   }
+};
+
+/** In hexadecimal digits. */
+export const sha256Of = async (path: string): Promise<string> => {
+  const digest = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), digest);
+  return digest.digest('hex');
 };

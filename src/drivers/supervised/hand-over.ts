@@ -1,7 +1,7 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BootSpec } from '../driver.ts';
-import type { BootContext } from './boot.ts';
+import { type BootContext, sizeOf } from './boot.ts';
 import { type BootRecord, readBootRecord, writeBootRecord } from './boot-record.ts';
 import { endBox, removeAttempts } from './box-state.ts';
 import { makeCgroup } from './cgroup.ts';
@@ -18,11 +18,12 @@ export const handOver = async (
   { directoryMode, overheadMib, passed }: Pick<BootContext, 'directoryMode' | 'overheadMib' | 'passed'>,
   { box: from, record: fromRecord }: { readonly box: BoxLayout; readonly record: BootRecord },
   to: BoxLayout,
-  { generation, options }: BootSpec,
+  spec: BootSpec,
 ): Promise<BootRecord> => {
   await ensureDisk(to, directoryMode, (path) => rename(from.disk, path));
   passed('disk');
-  const record = { ...fromRecord, generation };
+  const { generation, options } = spec;
+  const record = { ...fromRecord, generation, size: sizeOf(spec) };
   await mkdir(to.run, { recursive: true, mode: directoryMode });
   await removeAttempts(to, [(await readBootRecord(to))?.nonce]);
   await writeBootRecord(to, record);

@@ -6,6 +6,7 @@ import type { BoxId, ExportId, SnapshotId } from '../../kernel/ids.ts';
  *
  *     boxes/ID/disk            the box's home directory, `/home/box` inside
  *     boxes/ID/disk.replaced   the disk until the one that a restore puts in its place is there (see staging.ts)
+ *     boxes/ID/memory/         of a box that is suspended: its memory, and what it takes to go on from it (see suspension.ts)
  *     boxes/ID/origin.json     of what the disk was made, unless it began empty
  *     boxes/ID/snapshots/ID/   a disk as it once was, and its figures
  *     boxes/ID/staging/        what is not complete yet or not wanted any more
@@ -32,6 +33,7 @@ export interface BoxLayout {
   readonly box: string;
   readonly disk: string;
   readonly replacedDisk: string;
+  readonly memory: string;
   readonly origin: string;
   readonly snapshots: string;
   readonly staging: string;
@@ -99,6 +101,7 @@ export const layoutOf = (dataDir: string): Layout => {
         box,
         disk: join(box, 'disk'),
         replacedDisk: join(box, 'disk.replaced'),
+        memory: join(box, 'memory'),
         origin: join(box, 'origin.json'),
         snapshots: join(box, 'snapshots'),
         staging: join(box, 'staging'),

@@ -9,19 +9,20 @@ import { boxRuns } from '../disk-errors.ts';
 import type { Booted, BootSpec, Driver, Isolation, Observation } from '../driver.ts';
 import { ForwardedDisks } from '../forwarded-disks.ts';
 import { type BootContext, bootBox } from './boot.ts';
-import { type BootRecord, readBootRecord, readExit, readIdentity } from './boot-record.ts';
+import { type BootRecord, readBootRecord } from './boot-record.ts';
 import { type BoxState, endBox, settle } from './box-state.ts';
 import { followConsole } from './console-follow.ts';
 import { consoleTail } from './console-tail.ts';
 import { removeDiskOf } from './disk.ts';
 import type { DiskContext } from './disk-context.ts';
 import { DiskDirectories } from './disk-directories.ts';
+import { endOf } from './end-of-run.ts';
 import { asBoxledgerError } from './errno-error.ts';
 import { removeTree } from './files.ts';
 import { refuseMoreThanTheHostHas } from './host-limits.ts';
 import type { BoxLayout, Layout } from './layout.ts';
-import { lifelineBroken } from './lifeline.ts';
 import type { BoxProcesses } from './members.ts';
+import { type MemoryKeeping, Suspensions } from './suspensions.ts';
 import { processesOf, usageOf } from './usage.ts';
 
 /** What is done to a box that runs. */
@@ -48,6 +49,8 @@ export interface SupervisedOptions extends Pick<DiskContext, 'layout' | 'format'
   ) => Promise<Pick<Awaited<ReturnType<typeof bootBox>>, 'record' | 'process'> | undefined>;
   /** Whether a boot that failed is to be tried once more, in another way. */
   readonly otherwise?: (spec: BootSpec) => Promise<boolean>;
+  /** Undefined where memory cannot be kept. */
+  readonly memory?: MemoryKeeping;
   readonly close?: () => Promise<void>;
   /** Path at which the host reaches the guest's agent. */
   readonly guestSocket: (boxId: BoxId) => string;
@@ -63,12 +66,14 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
   readonly #layout: Layout;
   readonly #options: SupervisedOptions;
   readonly #lock = new KeyedLock<BoxId>();
+  readonly #suspensions: Suspensions;
 
   constructor(options: SupervisedOptions) {
     super();
     this.kind = options.kind;
     this.#layout = options.layout;
     this.#options = options;
+    this.#suspensions = new Suspensions(options);
     this.disks = new DiskDirectories({
       ...options,
       owner: options.boot.owner,
@@ -97,7 +102,7 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
         const state = await this.#settle(spec.boxId, box);
         if (state.kind === 'up' && state.record.generation === spec.generation) {
           await this.#options.boot.started?.(spec);
-          return { process: state.processes.main, tookOver: true, stagesMs: {}, identity };
+          return { process: state.process, tookOver: true, stagesMs: {}, identity };
         }
         await this.#end(spec.boxId, box);
         signal.throwIfAborted();
@@ -121,8 +126,15 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
           return {
             kind: 'running',
             generation: state.record.generation,
-            process: state.processes.main,
+            process: state.process,
             frozen: await this.#options.controls.isFrozen(state.processes),
+          };
+        case 'suspended':
+          return {
+            kind: 'running',
+            generation: state.record.generation,
+            process: state.record.process,
+            frozen: true,
           };
         default:
           return state satisfies never;
@@ -135,39 +147,46 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
     return [...new Set(names.flat())].filter((name) => boxIdPattern.test(name)).map(parseBoxId);
   }
 
-  async ended(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<Exit> {
+  ended(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<Exit> {
     const box = this.#layout.box(boxId);
-    const record = await readBootRecord(box);
-    const attempt = record && box.attempt(record.nonce);
-    const main = record && attempt && (await readIdentity(attempt.main, record.bootId));
-    // What a later boot has replaced has ended, and nobody knows how any more.
-    if (attempt === undefined || main === undefined || !sameProcess(main, process))
-      return { kind: 'unknown' };
-    await lifelineBroken(attempt.lifeline, signal);
-    return this.#alone(boxId, 'wait for the end', async () => {
-      // Also clears away what it left; a later boot may have come meanwhile.
-      const state = await this.#settle(boxId, box);
-      if (state.kind === 'ended' && state.record.nonce === record?.nonce) return state.exit;
-      return (await readExit(attempt)) ?? { kind: 'unknown' };
-    });
+    const lookAt = <Result>(look: (state: BoxState) => Result) =>
+      this.#alone(boxId, 'wait for the end', async () => look(await this.#settle(boxId, box)));
+    return endOf(box, process, { lookAt, awoken: () => this.#suspensions.awoken(boxId, signal), signal });
   }
 
   async freeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
-    await this.#alone(boxId, 'freeze', async () =>
-      this.#options.controls.freeze(await this.#running(boxId, process)),
-    );
+    await this.#alone(boxId, 'freeze', async () => {
+      const box = await this.#running(boxId, process);
+      if (box !== 'suspended') await this.#options.controls.freeze(box);
+    });
   }
 
   async unfreeze(boxId: BoxId, process: ProcessIdentity): Promise<void> {
-    await this.#alone(boxId, 'unfreeze', async () =>
-      this.#options.controls.unfreeze(await this.#running(boxId, process)),
+    await this.#alone(boxId, 'unfreeze', async () => {
+      if ((await this.#running(boxId, process)) === 'suspended') await this.#suspensions.awaken(boxId);
+      const box = await this.#running(boxId, process);
+      if (box !== 'suspended') await this.#options.controls.unfreeze(box);
+    });
+  }
+
+  async suspend(boxId: BoxId, process: ProcessIdentity, signal: AbortSignal): Promise<void> {
+    await this.#alone(
+      boxId,
+      'suspend',
+      async () => {
+        const box = await this.#running(boxId, process);
+        if (box === 'suspended') return;
+        await this.#suspensions.suspend(box, process, signal);
+        await this.#settle(boxId, this.#layout.box(boxId));
+      },
+      signal,
     );
   }
 
   async terminate(boxId: BoxId, process: ProcessIdentity): Promise<void> {
     await this.#alone(boxId, 'terminate', async () => {
       const state = await this.#settle(boxId, this.#layout.box(boxId));
-      if (state.kind === 'up' && sameProcess(state.processes.main, process))
+      if (state.kind === 'up' && sameProcess(state.process, process))
         await this.#options.controls.terminate(state.processes);
     });
   }
@@ -235,9 +254,10 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
     }
   }
 
-  async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses> {
+  async #running(boxId: BoxId, process: ProcessIdentity): Promise<BoxProcesses | 'suspended'> {
     const state = await this.#settle(boxId, this.#layout.box(boxId));
-    if (state.kind === 'up' && sameProcess(state.processes.main, process)) return state.processes;
+    if (state.kind === 'up' && sameProcess(state.process, process)) return state.processes;
+    if (state.kind === 'suspended' && sameProcess(state.record.process, process)) return 'suspended';
     throw new BoxledgerError('InvalidState', `the process of box ${boxId} has ended`, {
       details: { pid: process.pid },
     });
@@ -245,7 +265,8 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
 
   async #atRest<Result>(boxId: BoxId, work: () => Promise<Result>): Promise<Result> {
     return this.#alone(boxId, 'work on the disk of', async () => {
-      if ((await this.#settle(boxId, this.#layout.box(boxId))).kind !== 'up') return work();
+      const { kind } = await this.#settle(boxId, this.#layout.box(boxId));
+      if (kind !== 'up' && kind !== 'suspended') return work();
       throw boxRuns(boxId);
     });
   }
@@ -259,6 +280,7 @@ export class SupervisedDriver extends ForwardedDisks implements Driver {
   async #end(boxId: BoxId, box: BoxLayout): Promise<void> {
     await endBox(boxId, box);
     this.#options.controls.seen?.(boxId, undefined);
+    this.#suspensions.tell(boxId);
   }
 
   /** One thing at a time is done to a box: each begins with what the one before left. */

@@ -36,6 +36,7 @@ export interface Pause {
   readonly maxDurationMs: number | null;
   readonly since: Timestamp | null;
   readonly consistency: Consistency;
+  readonly toDisk: boolean;
 }
 
 /** What the statechart remembers of a box besides the state it is in. JSON as it stands. */

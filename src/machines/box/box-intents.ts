@@ -30,7 +30,10 @@ export const shutdownIntent = (asked: Asked): IntentOf<'vm.shutdown'> => {
 export const pauseIntent = (asked: Asked): IntentOf<'vm.pause'> => ({
   ...intentBase(asked),
   kind: 'vm.pause',
-  args: { process: processOf(asked.context) },
+  args: {
+    process: processOf(asked.context),
+    ...(asked.context.pause?.toDisk === true && { toDisk: true }),
+  },
 });
 
 export const resumeIntent = (asked: Asked): IntentOf<'vm.resume'> => ({

@@ -79,8 +79,8 @@ const bracketOf = (state: BoxState): BoxView['bracket'] => {
 
 const pauseOf = ({ pause }: BoxContext): BoxView['pause'] => {
   if (pause === null || pause.since === null) return null;
-  const { since, maxDurationMs, consistency } = pause;
-  return { since, until: maxDurationMs === null ? null : plusMs(since, maxDurationMs), consistency };
+  const { since, maxDurationMs, consistency, toDisk } = pause;
+  return { since, until: maxDurationMs === null ? null : plusMs(since, maxDurationMs), consistency, toDisk };
 };
 
 interface PersistedBox {

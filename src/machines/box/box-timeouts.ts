@@ -3,6 +3,8 @@ import { limits } from '../../kernel/limits.ts';
 
 export const bootTimeoutMs = limits.bootTimeoutMs + limits.effectMarginMs;
 export const pauseTimeoutMs = limits.freezeTimeoutMs + limits.effectMarginMs;
+/** To write memory to disk, or to read it, on a slow one. */
+export const memoryOnDiskMs = (memoryMib: number): number => memoryMib * 60;
 export const resumeTimeoutMs = limits.thawTimeoutMs + limits.effectMarginMs;
 export const diskRemoveTimeoutMs = limits.diskRemoveTimeoutMs + limits.effectMarginMs;
 

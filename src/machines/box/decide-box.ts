@@ -5,12 +5,14 @@ import { boxStream, type HostId } from '../../kernel/ids.ts';
 import { accepted, emptyDraft, propose } from '../chart.ts';
 import { alreadySo, type DecisionContext, refused } from '../decision.ts';
 import { type BoxCase, type BoxDecision, type BoxDraft, type CommandOf, conclude, take } from './box-case.ts';
+import type { BoxContext } from './box-context.ts';
 import { boxExists, cannot, noSuchBox } from './box-refusals.ts';
 import { type BoxState, takeBoxEvent, topState } from './box-state.ts';
 
 import {
   bootTimeoutMs,
   diskRemoveTimeoutMs,
+  memoryOnDiskMs,
   pauseTimeoutMs,
   resumeTimeoutMs,
   stopTimeoutMs,
@@ -44,7 +46,7 @@ export const decideBox = (
     case 'box.resume':
       if (box.hasTag('alreadyResumed')) return alreadySo;
       return (
-        take(it, { type: 'box.resumeRequested', data: { timeoutMs: resumeTimeoutMs } }) ??
+        take(it, { type: 'box.resumeRequested', data: { timeoutMs: resumeTimeoutOf(it.box.context) } }) ??
         refused(cannot('resume', box))
       );
     case 'box.remove':
@@ -91,11 +93,22 @@ const rename = (it: BoxCase, { name }: CommandOf<'box.rename'>): BoxDecision => 
   return take(it, { type: 'box.renamed', data: { name } }) ?? refused(cannot('rename', it.box));
 };
 
-const pause = (it: BoxCase, { maxDurationMs }: CommandOf<'box.pause'>): BoxDecision => {
-  if (it.box.hasTag('alreadyPaused')) return alreadySo;
-  const data = { timeoutMs: pauseTimeoutMs, ...(maxDurationMs !== undefined && { maxDurationMs }) };
+const pause = (it: BoxCase, { maxDurationMs, toDisk }: CommandOf<'box.pause'>): BoxDecision => {
+  const { options, pause: known } = it.box.context;
+  if (it.box.hasTag('alreadyPaused'))
+    return toDisk === true && known?.toDisk === false
+      ? refused(cannot('pause', it.box, 'Its memory is not on disk. Resume it first.'))
+      : alreadySo;
+  const data = {
+    timeoutMs: pauseTimeoutMs + (toDisk === true ? memoryOnDiskMs(options.memoryMib) : 0),
+    ...(maxDurationMs !== undefined && { maxDurationMs }),
+    ...(toDisk === true && { toDisk }),
+  };
   return take(it, { type: 'box.pauseRequested', data }) ?? refused(cannot('pause', it.box));
 };
+
+const resumeTimeoutOf = ({ pause, options }: BoxContext): number =>
+  pause?.toDisk === true ? resumeTimeoutMs + memoryOnDiskMs(options.memoryMib) : resumeTimeoutMs;
 
 /** Of a box that does not run: a start. */
 const restart = (it: BoxCase, { boxId, placement, timeoutMs }: CommandOf<'box.restart'>): BoxDecision => {

@@ -82,15 +82,14 @@ const rememberPause = (
 ): Partial<BoxContext> => {
   switch (event.type) {
     case 'box.pauseRequested': {
-      const { maxDurationMs = null } = event.data;
-      return { frozen: true, pause: { maxDurationMs, since: null, consistency: 'crash' } };
+      const { maxDurationMs = null, toDisk = false } = event.data;
+      return { frozen: true, pause: { maxDurationMs, since: null, consistency: 'crash', toDisk } };
     }
     // Quiescing is at best effort: what it came to is the event's consistency, and no failure of the box.
     case 'box.paused': {
       const { consistency } = event.data;
-      return {
-        pause: { maxDurationMs: box.pause?.maxDurationMs ?? null, since: event.occurredAt, consistency },
-      };
+      const { maxDurationMs = null, toDisk = false } = box.pause ?? {};
+      return { pause: { maxDurationMs, since: event.occurredAt, consistency, toDisk } };
     }
     case 'box.pauseFailed':
       return { frozen: false, pause: null, failure: event.data.failure };

@@ -78,6 +78,26 @@ describe('health', () => {
   });
 });
 
+describe('a pause to disk', () => {
+  const toDisk = { ...command.pause, toDisk: true };
+
+  test('has its memory written, which may take longer, and says where it is', () => {
+    const [story, other] = [Story.of(...historyOf.running), Story.of(...historyOf.running)];
+    expect(story.when(toDisk)).toMatchObject({ effects: [{ kind: 'vm.pause', args: { toDisk: true } }] });
+    other.when(command.pause);
+    expect(other.effects.at(-1)?.args).not.toHaveProperty('toDisk');
+    for (const each of [story, other]) each.settle(success['vm.pause']);
+    expect(story.view.pause).toMatchObject({ toDisk: true });
+    expect(other.view.pause).toMatchObject({ toDisk: false });
+    expect(story.when(toDisk)).toEqual({ kind: 'already-so' });
+    expect(story.when(command.pause)).toEqual({ kind: 'already-so' });
+    expect(other.when(toDisk)).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 'InvalidState', help: expect.stringContaining('Resume it first') },
+    });
+  });
+});
+
 describe('a pause that is to last for so long at most', () => {
   const pause = { ...command.pause, maxDurationMs: 60_000 };
 
@@ -90,6 +110,7 @@ describe('a pause that is to last for so long at most', () => {
       since: story.now,
       until: plusMs(story.now, 60_000),
       consistency: 'crash',
+      toDisk: false,
     });
     story.when(command.resume);
     story.settle(failed('vm.resume'));
