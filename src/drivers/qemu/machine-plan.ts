@@ -80,20 +80,23 @@ const machineOptions = (
   ...['-global', 'virtio-mmio.force-legacy=off'],
   ...(goesOn(template) ? ['-incoming', 'defer'] : kernel(image, base.tscKhz)),
   ...['-object', memory(options.memoryMib, template?.use, templateAt ?? ''), '-M', 'memory-backend=memory'],
-  ...['-drive', `id=image,if=none,format=raw,readonly=on,file=${join(image, 'root.ext4')}`],
+  ...['-drive', `id=image,if=none,format=raw,readonly=on,file=${inOption(join(image, 'root.ext4'))}`],
   ...['-device', 'virtio-blk-device,drive=image'],
   ...[
     '-drive',
-    `id=disk,if=none,format=qcow2,cache=writeback,discard=unmap,werror=report,rerror=report,file=${join(disk, active)}`,
+    `id=disk,if=none,format=qcow2,cache=writeback,discard=unmap,werror=report,rerror=report,file=${inOption(join(disk, active))}`,
   ],
   ...['-device', 'virtio-blk-device,drive=disk'],
   ...['-device', 'virtio-serial-device,max_ports=2'],
-  ...['-chardev', `socket,id=guest,server=on,wait=off,path=${join(guest, 'agent.sock')}`],
+  ...['-chardev', `socket,id=guest,server=on,wait=off,path=${inOption(join(guest, 'agent.sock'))}`],
   ...['-device', `virtserialport,chardev=guest,name=${guestPortName}`],
   ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-  ...['-qmp', `unix:${join(guest, 'qmp.sock')},server=on,wait=off`],
+  ...['-qmp', `unix:${inOption(join(guest, 'qmp.sock'))},server=on,wait=off`],
   ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
 ];
+
+/** A value among others: a comma would end it. */
+const inOption = (path: string): string => path.replaceAll(',', ',,');
 
 const processor = (accelerator: Accelerator): readonly string[] =>
   accelerator === 'kvm'
@@ -120,5 +123,5 @@ const memory = (
 ): string => {
   if (use === undefined || use === 'own memory') return `memory-backend-ram,id=memory,size=${mib}M`;
   const file = join(directory, templateFiles.memory);
-  return `memory-backend-file,id=memory,size=${mib}M,mem-path=${file},share=${use === 'make' ? 'on' : 'off'}`;
+  return `memory-backend-file,id=memory,size=${mib}M,mem-path=${inOption(file)},share=${use === 'make' ? 'on' : 'off'}`;
 };

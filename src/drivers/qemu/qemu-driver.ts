@@ -12,7 +12,7 @@ import { asBoxledgerError } from '../supervised/errno-error.ts';
 import { installFile } from '../supervised/install.ts';
 import { type Layout, layoutOf } from '../supervised/layout.ts';
 import { shim } from '../supervised/shim.ts';
-import { socketRoot } from '../supervised/socket-root.ts';
+import { refuseLongPaths, socketRoot } from '../supervised/socket-root.ts';
 import { stage } from '../supervised/stage.ts';
 import { SupervisedDriver } from '../supervised/supervised-driver.ts';
 import { type Accelerator, chooseAccelerator, tscKhz } from './accelerator.ts';
@@ -146,6 +146,8 @@ const examine = async (options: QemuDriverOptions): Promise<HostOfMachines> => {
   const waiting = layoutOf(join(dataDir, 'ready'));
   await endAllWaiting(waiting, directoryMode);
   const confinement = await confinementOf(options.confined);
+  // Of a confined machine, everything has a short path.
+  if (!confinement.confined) refuseLongPaths(waiting);
   const accelerator = await chooseAccelerator(options.accelerator ?? 'auto');
   const cgroups = await findCgroups();
   const serviceIsRoot = process.getuid?.() === 0;

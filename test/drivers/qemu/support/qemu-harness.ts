@@ -29,7 +29,7 @@ const run = promisify(execFile);
 const soon = () => AbortSignal.timeout(60_000);
 
 export const openQemuHarness = async (options: Partial<QemuDriverOptions> = {}): Promise<QemuHarness> => {
-  const dataDir = await makeDataDir();
+  const dataDir = options.dataDir ?? (await makeDataDir());
   const image = await giveImage(dataDir);
   const opened: Driver[] = [];
   const open = async () => {
