@@ -85,6 +85,7 @@ test('listeners hear what the log has, and then what happens', async () => {
   const ears = listen('beginning');
   ears.listeners.start();
   await heard(ears, 'caughtUp');
+  await eventually('what was before is heard', () => ofBox(ears, before).length > 0);
   expect(ofBox(ears, before)).toEqual(['created']);
 
   const boxId = await createBox();
