@@ -18,6 +18,7 @@ import { z } from 'zod';
 import { BoxledgerError } from '../../kernel/errors.ts';
 import { readIfThere, writeWhole } from '../../os/files.ts';
 import type { Owner } from '../supervised/disk.ts';
+import { jsonOf } from '../supervised/record-file.ts';
 import { diskBytes } from './disk-size.ts';
 import { lookAtQcow2 } from './qcow2-head.ts';
 import { runTool } from './tools.ts';
@@ -61,13 +62,6 @@ const recordOf = (disk: string) => join(disk, 'disk.json');
 const writeDisk = (disk: string, record: DiskRecord) =>
   writeWhole(recordOf(disk), `${JSON.stringify(record)}\n`, { flush: true });
 const newName = () => `${randomBytes(8).toString('hex')}.qcow2`;
-const jsonOf = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
-};
 
 /** Undefined where there is no disk of a machine. */
 export const imageOfDisk = async (disk: string): Promise<string | undefined> => {

@@ -6,6 +6,7 @@ import { readIfThere, writeWhole } from '../../os/files.ts';
 import { cgroupPathsSchema } from './cgroup.ts';
 import { renameIfThere } from './files.ts';
 import type { AttemptLayout, BoxLayout } from './layout.ts';
+import { jsonOf } from './record-file.ts';
 
 export const sizeSchema = z.strictObject({ memoryMib: z.number(), cpus: z.number() });
 
@@ -42,7 +43,7 @@ export const readBootRecord = async (box: BoxLayout): Promise<BootRecord | undef
   const text = await readIfThere(box.record);
   // A machine that lost power can leave the file empty; then nothing of that boot runs any more.
   if (text === undefined || text === '') return undefined;
-  const parsed = bootRecordSchema.safeParse(parseJson(text));
+  const parsed = bootRecordSchema.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   throw new BoxledgerError('Internal', `${box.record} is not a boot record that this version knows`, {
     help: 'It was damaged, or written by a newer version. Put it right, or end the box by hand and delete the file.',
@@ -91,12 +92,4 @@ const exitOfStatus = (status: string): Exit => {
   const code = Number(status);
   const signal = Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0];
   return signal === undefined ? { kind: 'code', code } : { kind: 'signal', signal };
-};
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
 };

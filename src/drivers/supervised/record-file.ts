@@ -9,3 +9,12 @@ export const readRecord = async <Out>(path: string, schema: z.ZodType<Out>): Pro
 
 export const writeRecord = (path: string, record: object): Promise<void> =>
   writeWhole(path, JSON.stringify(record), { flush: true });
+
+/** Undefined where it is no JSON: a schema refuses that like anything else that is not a record. */
+export const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

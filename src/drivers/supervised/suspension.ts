@@ -8,6 +8,7 @@ import { sizeSchema } from './boot-record.ts';
 import type { Owner } from './disk.ts';
 import { removeTree, renameIfThere, sha256Of } from './files.ts';
 import type { BoxLayout } from './layout.ts';
+import { jsonOf } from './record-file.ts';
 
 /*
  * A box whose memory is on disk, and of which nothing runs: it is frozen, and outlasts its host.
@@ -80,12 +81,4 @@ export const checkMemory = async (box: BoxLayout, { sha256 }: SuspensionRecord):
 export const discardMemory = async (box: BoxLayout): Promise<void> => {
   for (const left of [`${box.memory}.new`, `${box.memory}.old`]) await removeTree(left);
   if (await renameIfThere(box.memory, `${box.memory}.old`)) await removeTree(`${box.memory}.old`);
-};
-
-const jsonOf = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
 };

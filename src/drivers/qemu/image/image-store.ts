@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { BoxledgerError } from '../../../kernel/errors.ts';
 import { readIfThere, writeWhole } from '../../../os/files.ts';
 import { isThere, removeTree } from '../../supervised/files.ts';
+import { jsonOf } from '../../supervised/record-file.ts';
 
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const fileSchema = z.strictObject({ sha256: sha256Schema, bytes: z.int().nonnegative() });
@@ -140,11 +141,3 @@ const damaged = (digest: string, file: string) =>
   new BoxledgerError('Internal', `image ${digest} is damaged: ${file} is not what it was`, {
     help: 'Build it again with boxledger image build, once it is removed with boxledger image rm.',
   });
-
-const jsonOf = (text: string): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
-};
